@@ -1,0 +1,33 @@
+# Every command that a developer or CI runs. `make demo` and `make test` work on a machine with nothing but Python >= 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint reports bench clean
+
+demo: $(READY) ## install, then audit an example in the terminal and as files
+	$(BIN)/gradscope demo
+
+test: $(READY) ## the test suite
+	$(BIN)/pytest -n auto
+
+lint: $(READY) ## formatting, style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+reports: $(READY) ## regenerate the sample audits under reports/
+	$(BIN)/python reports/make_reports.py
+
+bench: $(READY) ## the long measurements: tables under reports/
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed; set PYTHON=python3.x"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
