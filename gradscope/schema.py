@@ -236,6 +236,21 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """What is left of a run while its autograd graph lives: enough to go backward through it.
+
+    Attributes:
+        output: what the model returned.
+        inputs: the floating-point input tensors, leaves that require grad.
+        edges: layer index -> autograd edge of its main output (only where they were asked for).
+    """
+
+    output: Any
+    inputs: tuple[Tensor, ...]
+    edges: Mapping[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LayerGraph:
     """The layers of one real run in execution order, how data flows between them, and what was missed."""
 
@@ -243,7 +258,8 @@ class LayerGraph:
     digraph: nx.DiGraph  # node = index in `nodes`
     blocks: tuple[Block, ...]
     outputs: tuple[int, ...]  # nodes that produced the model's outputs
-    fx: torch.fx.Graph
+    fx: torch.fx.Graph  # one node a torch call
+    constants: Mapping[str, Any]  # tensors behind those `get_attr` nodes of `fx` that are no parameters or buffers
     gaps: tuple[Gap, ...] = ()
     how: str = "runtime tape"
 
