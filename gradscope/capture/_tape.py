@@ -104,7 +104,7 @@ class Tape(TorchFunctionMode):
             layer = self._open("input", "input", "", name, parameters=())
             op = self._op("input", name)
             op.outputs = (self.values.bind(tensor, op.index, frozenset({layer.index})).slot,)
-            self._close(layer, tensor)
+            self._close(layer, tensor, LayerCall("input", None, lambda: tensor, (), {}, tensor))
 
     def call_module(self, module: nn.Module, run: Callable[[], Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         """Run a module and record it: as one layer if it is a leaf, else as a scope of its functional ops."""
