@@ -9,7 +9,7 @@ from torch import Tensor
 from gradscope.capture._blocks import blocks_of, innermost
 from gradscope.capture._fx import fx_graph
 from gradscope.capture._patches import recording
-from gradscope.capture._pytree import map_tensors, tensors_in
+from gradscope.pytree import map_tensors, tensors_in
 from gradscope.capture._tape import Observer, Tape
 from gradscope.schema import Gap, LayerGraph, LayerNode, Run, Subject
 

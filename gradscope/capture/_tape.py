@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradscope.capture._leaf import is_leaf, is_rearranging
 from gradscope.capture._naming import function_name, is_in_place, user_source
-from gradscope.capture._pytree import main_tensor, map_tensors, tensors_in
+from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.capture._values import Value, Values, version_of
 from gradscope.schema import LayerCall
 

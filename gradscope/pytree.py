@@ -1,4 +1,4 @@
-"""Tensors inside the nested containers that models take and return."""
+"""Tensors inside the nested containers that models take and return; shared by all stages."""
 
 from __future__ import annotations
 
