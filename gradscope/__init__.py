@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradscope.schema import Report as Report
     from gradscope.schema import Verdict as Verdict
     from gradscope.schema import Verification as Verification
+    from gradscope.testing import HealthError as HealthError
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ _HOME = {
     "Estimate": "gradscope.schema",
     "Finding": "gradscope.schema",
     "GradscopeError": "gradscope.schema",
+    "HealthError": "gradscope.testing",
     "LayerProfile": "gradscope.schema",
     "Prescription": "gradscope.schema",
     "Profile": "gradscope.schema",

@@ -1,0 +1,43 @@
+"""A remedy shows what it did, and code that can be copied."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import replace
+
+import pytest
+
+from gradscope.report import render
+from tests.report import fixtures
+
+
+@pytest.mark.parametrize("width", [60, 120])
+@pytest.mark.parametrize("color", [False, True])
+def test_the_code_is_printed_whole(width: int, color: bool) -> None:
+    text = re.sub(r"\x1b\[[\d;]*m", "", render(fixtures.sick(), "terminal", width=width, color=color))
+    lines = [line.rstrip() for line in text.splitlines()]
+    start = lines.index("    " + fixtures.CODE.splitlines()[0])
+    assert textwrap.dedent("\n".join(lines[start : start + 4])) == fixtures.CODE
+
+
+def test_before_after_and_both_losses_are_shown() -> None:
+    text = render(fixtures.sick(), "terminal")
+    assert re.search(r"gradient gain +3e-8 → 0\.83", text)
+    assert re.search(r"loss, untouched +█+  2\.303 → 2\.301", text)
+    assert re.search(r"loss, with this +█.*▂  2\.303 → 0\.41", text)
+    assert "40 steps, 3 seeds, best of 2 learning rates" in text
+
+
+def test_what_did_not_help_is_named_with_its_reason_and_without_code() -> None:
+    text = render(fixtures.sick(), "terminal")
+    assert re.search(r"did not help ─+\n  clip-threshold  the loss did not fall", text)
+    assert "clip(1.0)" not in text
+
+
+def test_a_loss_that_blew_up_is_no_bar() -> None:
+    bad, good = fixtures.sick().verifications
+    assert good.trial is not None
+    blown = replace(good, trial=replace(good.trial, curve=(2.3, float("inf"), float("nan"))))
+    text = render(replace(fixtures.sick(), verifications=(bad, blown)), "terminal")
+    assert re.search(r"with this +█××", text)
