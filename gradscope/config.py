@@ -10,9 +10,36 @@ from typing import Any
 from gradscope.schema import GradscopeError, Threshold
 
 
+_CORPUS = "separates small models that trained from models that did not"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Thresholds (what a diagnostic compares with) and budgets (what the analysis may spend)."""
+
+    # Thresholds. "decades" are powers of ten.
+    vanishing_gradient_warning: Threshold = Threshold(3.0, "decades lost from output to input", _CORPUS)
+    vanishing_gradient_error: Threshold = Threshold(4.5, "decades lost from output to input", _CORPUS)
+    exploding_gradient_warning: Threshold = Threshold(2.5, "decades gained from output to input", _CORPUS)
+    exploding_gradient_error: Threshold = Threshold(4.0, "decades gained from output to input", _CORPUS)
+    vanishing_activation: Threshold = Threshold(2.5, "decades of rms lost between normalizations", _CORPUS)
+    exploding_activation: Threshold = Threshold(2.5, "decades of rms gained between normalizations", _CORPUS)
+    collapsed_correlation: Threshold = Threshold(1e-4, "1 - cosine between samples", _CORPUS)
+    prediction_of_nothing: Threshold = Threshold(1e-7, "share of the output that differs between samples", _CORPUS)
+    dead_relu_warning: Threshold = Threshold(0.5, "share of units", "SageMaker Debugger, rule DeadRelu")
+    dead_relu_error: Threshold = Threshold(0.9, "share of units", _CORPUS)
+    saturated_activation: Threshold = Threshold(0.5, "share of outputs", "TheDeepChecker, arXiv:2204.00694")
+    expansive_jacobian: Threshold = Threshold(10.0, "rms gain of one layer", "Pennington et al. 2017, arXiv:1711.04735")
+    contractive_jacobian: Threshold = Threshold(
+        0.1, "rms gain of one layer", "Pennington et al. 2017, arXiv:1711.04735"
+    )
+    initial_loss_warning: Threshold = Threshold(
+        3.0, "times the loss of an uninformed model", "TheDeepChecker, arXiv:2204.00694"
+    )
+    initial_loss_error: Threshold = Threshold(8.0, "times the loss of an uninformed model", _CORPUS)
+    uncovered_parameters: Threshold = Threshold(
+        0.5, "share of parameter elements", "an audit that sees less than half says so"
+    )
 
     # Budgets
     spectral_tolerance: float = 1e-2  # relative error allowed in a layer's spectral norm

@@ -1,0 +1,146 @@
+"""Subject -> Profile from real tensors: one forward and one backward pass, and the operators of a small run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gradscope.config import Config
+from gradscope.measure._instruments import Instruments
+from gradscope.measure._losses import expected_loss, output_variation
+from gradscope.measure._operators import block_spectra, network_spectrum
+from gradscope.measure._parameters import parameter_profiles, reached, total_norm
+from gradscope.pytree import main_tensor, map_tensors, tensors_in
+from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
+from gradscope.spectra import Sweep
+
+__all__ = ["profile"]
+
+
+class Capture(Protocol):
+    """`capture.graph`, which the pipeline hands in."""
+
+    def __call__(
+        self, subject: Subject, observer: Instruments | None = None, *, keep_edges: bool = False
+    ) -> tuple[LayerGraph, Run]: ...
+
+
+def profile(
+    subject: Subject, capture: Capture, config: Config, progress: Callable[[str, float], None] | None = None
+) -> tuple[LayerGraph, Profile]:
+    """Measure a subject; call it inside `borrow.borrowed`.
+
+    Raises:
+        whatever the user's model raises in its forward pass, its loss or its backward pass.
+    """
+    report = progress or (lambda stage, fraction: None)
+    report("forward", 0.0)
+    batch = batch_size(subject)
+    sweep = Sweep(
+        tolerance=config.spectral_tolerance,
+        probability=1 - config.confidence,
+        is_certified=config.is_certified,
+        seed=subject.info.seed,
+    )
+    instruments = Instruments(batch, sweep)
+    graph, run = capture(subject, instruments)
+    output = main_tensor(run.output)
+    loss = subject.loss(run.output, subject.targets)
+    report("backward", 0.4)
+    gradients = _backward(subject, loss, run)
+    layers, gaps = instruments.layers(graph.nodes)
+    parameters = parameter_profiles(subject.model, gradients)
+    network = {
+        "initial_loss": Estimate.exact(loss.item(), "measured", batch or 1),
+        "expected_loss": expected_loss(subject, output),
+        "output_variation": output_variation(output, batch),
+        "gradient_norm": total_norm(parameters),
+        "gradient_gain": _gradient_gain(graph, layers),
+    }
+    del run, output, loss, gradients
+    report("jacobians", 0.6)
+    spectra, blocks, more = _operators(subject, capture, config, batch)
+    coverage = Coverage(
+        layers=len(layers),
+        layers_with_spectral_norm=sum(
+            1 for layer in layers if layer.spectral_norm is not None and layer.spectral_norm.is_known
+        ),
+        parameters_reached=reached(parameters),
+        capture=graph.how,
+    )
+    return graph, Profile(
+        origin="measured",
+        layers=layers,
+        network={**network, **spectra},
+        parameters=parameters,
+        blocks=blocks,
+        coverage=coverage,
+        outputs=graph.outputs,
+        gaps=(*graph.gaps, *gaps, *more),
+    )
+
+
+def batch_size(subject: Subject) -> int:
+    """Samples in the example batch: the common first dimension of all inputs, 0 if they do not share one."""
+    sizes = {t.shape[0] if t.ndim else 0 for t in tensors_in((subject.args, dict(subject.kwargs)))}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
+def _backward(subject: Subject, loss: Tensor, run: Run) -> dict[str, Tensor | None]:
+    """Gradients of all parameters; on the way every layer's gradient goes to the instruments."""
+    named = [(n, p) for n, p in subject.model.named_parameters() if p.requires_grad]
+    targets = [*(p for _, p in named), *run.inputs]
+    gradients = torch.autograd.grad(loss, targets, allow_unused=True)
+    return {name: g for (name, _), g in zip(named, gradients, strict=False)}
+
+
+def _gradient_gain(graph: LayerGraph, layers: tuple[LayerProfile, ...]) -> Estimate:
+    """Norm of the loss gradient where data enters, over its norm at the output: what is left of the signal."""
+    ends = [layers[i] for i in graph.outputs if layers[i].gradient is not None]
+    starts = [
+        layer
+        for layer in layers
+        if layer.gradient is not None and not any(layers[i].gradient is not None for i in layer.node.inputs)
+        if layer.node.kind == "input" or layer.node.inputs
+    ]
+    if not ends or not starts:
+        return Estimate.unknown("no gradient path from the output to an input")
+    end = sum(_squared_norm(layer) for layer in ends)
+    return Estimate.exact((sum(map(_squared_norm, starts)) / end) ** 0.5 if end else 0.0, "measured", len(starts))
+
+
+def _squared_norm(layer: LayerProfile) -> float:
+    assert layer.gradient is not None
+    return layer.gradient.second_moment.value * layer.gradient.second_moment.n
+
+
+def _operators(
+    subject: Subject, capture: Capture, config: Config, batch: int
+) -> tuple[dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
+    """Network and block Jacobians on a few samples; attention runs on the kernel that has second derivatives."""
+    small = _first_samples(subject, batch, config.operator_samples)
+    like = next(subject.model.parameters())
+    with sdpa_kernel(SDPBackend.MATH):
+        graph, run = capture(small, keep_edges=True)
+        seed = subject.info.seed
+        network = network_spectrum(graph, run, like, config, seed)
+        blocks, gaps = block_spectra(graph, run, like, config, seed)
+    norm = network["jacobian_spectral_norm"]
+    return network, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
+
+
+def _first_samples(subject: Subject, batch: int, samples: int) -> Subject:
+    """The same subject on the first few samples, where the batch dimension is known."""
+    if batch <= samples:
+        return subject
+
+    def cut(value: Any) -> Any:
+        return map_tensors(value, lambda t: t[:samples])
+
+    kwargs: Mapping[str, Any] = {name: cut(value) for name, value in subject.kwargs.items()}
+    return replace(subject, args=cut(subject.args), kwargs=kwargs)
