@@ -125,8 +125,10 @@ class Tape(TorchFunctionMode):
         layer = self._open("module", type(module).__name__, path, path, parameters=tuple(names))
         layer.fan = _fans(next((p for p in module.parameters(recurse=False) if p.ndim > 1), None), module)
         seen = self._values_of((args, kwargs))
-        is_changing = self.observer is not None and bool(getattr(module, "inplace", False))
-        before = map_tensors(args, lambda t: t.detach().clone()) if is_changing else args
+        before = args
+        if self.observer is not None and getattr(module, "inplace", False):
+            with self._pause(), torch.no_grad():
+                before = map_tensors(args, lambda t: t.detach().clone())
         self._leaf = layer
         try:
             output = run()
