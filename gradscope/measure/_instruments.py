@@ -14,9 +14,6 @@ from gradscope.pytree import main_tensor
 from gradscope.schema import Estimate, Gap, LayerCall, LayerNode, LayerProfile, Moments
 from gradscope.spectra import LayerSpectrum, Sweep, layer_spectrum
 
-_MOMENTS = 5
-
-
 @dataclass(slots=True)
 class _Record:
     """What one layer gave so far; numbers stay on the device until the end."""
@@ -100,7 +97,7 @@ class Instruments:
 
 
 def _moments(values: Tensor | None, elements: int) -> Moments | None:
-    return None if values is None else as_moments(values.double().tolist(), elements)
+    return None if values is None else as_moments(values.tolist(), elements)
 
 
 def _plain(value: object) -> Tensor | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gradscope.measure._moments import squared_norm
 from gradscope.schema import Estimate, ParameterProfile
 
 
@@ -44,5 +45,6 @@ def _rms(tensor: Tensor) -> Estimate:
     if tensor.numel() == 0:
         return Estimate.unknown("empty")
     tensor = tensor.coalesce().values() if tensor.is_sparse else tensor
-    norm = torch.linalg.vector_norm(tensor.flatten(), dtype=torch.complex128 if tensor.is_complex() else torch.float64)
-    return Estimate.exact(norm.item() / tensor.numel() ** 0.5, "measured", tensor.numel())
+    tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    tensor = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    return Estimate.exact((squared_norm(tensor.flatten()).item() / tensor.numel()) ** 0.5, "measured", tensor.numel())
