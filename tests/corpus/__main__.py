@@ -1,0 +1,49 @@
+"""`python -m tests.corpus`: train what is not stored yet, then write the outcomes and the report."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from fnmatch import fnmatch
+from pathlib import Path
+
+from tests.corpus import store
+from tests.corpus.config import configs
+from tests.corpus.schedule import balanced, train_all
+
+PROGRESS = Path(__file__).parents[2] / "build" / "corpus"
+"""Finished configurations wait here, one file a shard, until they are merged: an interrupted run loses nothing."""
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.corpus", description=__doc__)
+    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes of one thread each")
+    parser.add_argument("--shard", default="1/1", help="I/N: only every N-th configuration, from the I-th")
+    parser.add_argument("--only", default="*", help="shell pattern of keys, e.g. 'recurrent/*'")
+    parser.add_argument("--again", action="store_true", help="train those that are stored too")
+    parser.add_argument("--time-limit", type=float, default=float("inf"), help="seconds after which none is begun")
+    options = parser.parse_args()
+
+    found = configs()
+    rows = {row.key: row for row in store.load() if row.key in found} if store.OUTCOMES.exists() else {}
+    PROGRESS.mkdir(parents=True, exist_ok=True)
+    for path in sorted(PROGRESS.glob("*.jsonl")):
+        rows |= {row.key: row for row in store.decode(path.read_bytes().splitlines()) if row.key in found}
+    index, shards = (int(part) for part in options.shard.split("/"))
+    wanted = [k for k in balanced(found) if fnmatch(k, options.only) and (options.again or k not in rows)]
+    wanted = wanted[index - 1 :: shards]
+    began = time.monotonic()
+    with (PROGRESS / f"{index}-of-{shards}.jsonl").open("ab", buffering=0) as file:
+        for n, line in enumerate(train_all(wanted, options.workers, options.time_limit), 1):
+            file.write(line + b"\n")
+            [row] = store.decode([line])
+            rows[row.key] = row
+            print(f"{n}/{len(wanted)} {time.monotonic() - began:.0f}s {row.key}", flush=True)
+    if shards == 1:
+        store.save(rows.values())
+
+
+if __name__ == "__main__":
+    main()

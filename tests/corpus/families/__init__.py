@@ -1,0 +1,1 @@
+"""One family of configurations a file; see `tests.corpus.config.FAMILIES`."""

@@ -1,0 +1,42 @@
+"""Residual convolution networks: norm and its place x kind x initialisation x branch scale x depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+
+from tests.corpus.config import FAMILIES, Config
+from tests.corpus.nets import conv
+
+ORDERS = (("batch2d", "norm-first"), ("batch2d", "norm-last"), ("group", "norm-first"), ("none", "norm-first"))
+MAIN = tuple(product(ORDERS, ("dense", "depthwise"), ("default", "he"), (3, 8, 16)))
+FREE = tuple(product((1.0, 0.2), ("relu", "gelu"), ("dense", "standardized"), (4, 10, 16)))
+LAST = tuple(product(("zero", "rezero"), ("dense", "depthwise"), ("he",), (4, 12)))
+
+
+def configs() -> Iterator[Config]:
+    """Two convolutions a block."""
+
+    def one(name: str, depth: int, make: partial) -> Config:
+        head = ("flat", "pool")[depth % 8 == 0]
+        return Config(
+            "conv-residual",
+            f"{name}-depth{depth}",
+            partial(make, depth=depth, head=head),
+            "digits-image",
+            batch_size=16,
+        )
+
+    for (norm, order), kind, init, depth in MAIN:
+        make = partial(conv.residual, 10, norm=norm, order=order, kind=kind, init=init)
+        yield one(f"{norm}-{order}-{kind}-{init}", depth, make)
+    for scale, activation, kind, depth in FREE:
+        init = "he" if kind == "dense" else "default"
+        make = partial(conv.residual, 10, scale=scale, activation=activation, kind=kind, init=init)
+        yield one(f"norm-free-{kind}-{activation}-scale{scale}", depth, make)
+    for last, kind, init, depth in LAST:
+        yield one(f"{last}-{kind}-{init}", depth, partial(conv.residual, 10, last=last, kind=kind, init=init))
+
+
+FAMILIES.add("conv-residual", configs)

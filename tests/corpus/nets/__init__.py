@@ -1,0 +1,1 @@
+"""The network kinds that families vary."""
