@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from gradscope.schema import SEVERITIES, Finding, GradscopeError, Report
@@ -47,7 +47,7 @@ def assert_healthy(
         loss: (output, targets) -> scalar tensor; found by gradscope if left out.
         seeds: how many initializations to check; more than one needs a function that builds the model.
         fail_on: mildest severity that fails: "info", "warning" or "error".
-        ignore: codes or names of findings that are allowed, e.g. "GS103" or "dead-relu".
+        ignore: codes, beginnings of codes or names of findings that are allowed, e.g. "GS103" or "dead-relu".
 
     Returns:
         The report of the last seed; seed k builds the model with all generators seeded with k.
@@ -59,6 +59,7 @@ def assert_healthy(
     __tracebackhide__ = True
     from torch import nn
 
+    from gradscope.diagnose import find
     from gradscope.pipeline import analyze
 
     if fail_on not in SEVERITIES:
@@ -67,19 +68,20 @@ def assert_healthy(
         raise GradscopeError(f"seeds must be at least 1, got {seeds}.")
     if seeds > 1 and isinstance(model, nn.Module):
         raise GradscopeError(f"seeds={seeds} needs a function that builds the model, not a model that is built.")
+    ignored = {diagnostic.code for pattern in ignore for diagnostic in find(pattern)}
     reports = []
     for seed in range(seeds):
         report = analyze(model, inputs, targets=targets, loss=loss, seed=seed, prescribe=False)
-        failing = [f for f in report.findings if _is_failure(f, fail_on, ignore)]
+        failing = [f for f in report.findings if _is_failure(f, fail_on, ignored)]
         if failing:
             raise HealthError(_message(report, failing, seeds=seeds, model=model), report, failing)
         reports.append(report)
     return reports[-1]
 
 
-def _is_failure(finding: Finding, fail_on: str, ignore: Sequence[str]) -> bool:
+def _is_failure(finding: Finding, fail_on: str, ignored: Collection[str]) -> bool:
     is_severe = SEVERITIES.index(finding.severity) >= SEVERITIES.index(fail_on)
-    return is_severe and finding.code not in ignore and finding.name not in ignore
+    return is_severe and finding.code not in ignored
 
 
 def _message(report: Report, failing: Sequence[Finding], *, seeds: int, model: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradscope.report._file import write as write
 from gradscope.report._format import FORMATS as FORMATS
 from gradscope.report._format import Format as Format
 from gradscope.report._look import Look as Look

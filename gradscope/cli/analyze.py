@@ -1,0 +1,117 @@
+"""`gradscope analyze TARGET`: audit a model before training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from gradscope import config as configuration
+from gradscope.cli._command import Exit, command
+from gradscope.cli._output import plan
+from gradscope.cli._progress import progress
+from gradscope.report import FORMATS
+from gradscope.schema import SEVERITIES, Report
+
+
+@command
+@click.command()
+@click.argument("target")
+@click.option("--input", "inputs", multiple=True, metavar="SHAPE[:DTYPE]", help="Example input, e.g. 8,3,224,224.")
+@click.option("--loss", metavar="NAME", help="Loss, as torch.nn.functional calls it.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights to load into the model.")
+@click.option("--seed", default=0, show_default=True, help="Seed of weights, inputs, labels and trials.")
+@click.option("--eval", "is_eval", is_flag=True, help="Audit in evaluation mode.")
+@click.option("--no-prescribe", is_flag=True, help="Do not look for remedies.")
+@click.option("--select", multiple=True, metavar="RULES", help="Only these codes (GS2: all that begin so) or names.")
+@click.option("--ignore", multiple=True, metavar="RULES", help="None of these codes or names.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*SEVERITIES, "never"]),
+    default="error",
+    show_default=True,
+    help="Mildest severity that gives exit status 1.",
+)
+@click.option("--format", type=click.Choice(sorted(FORMATS.load())), help="What to print.  [default: terminal]")
+@click.option(
+    "-o",
+    "--output",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a file too, in the format of its suffix; may be repeated.",
+)
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit for the model.")
+@click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Limit for the model.")
+def analyze(
+    target: str,
+    inputs: tuple[str, ...],
+    loss: str | None,
+    weights: Path | None,
+    seed: int,
+    is_eval: bool,
+    no_prescribe: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str,
+    format: str | None,
+    files: tuple[Path, ...],
+    timeout: float | None,
+    memory: float | None,
+) -> int:
+    """Audit a model before training: will its gradients explode, vanish or carry no information?
+
+    \b
+    TARGET is one of
+      model.py                     a file with make_model(), build(), model
+                                   or one nn.Module class
+      model.py:Name(depth=30)      a function, class or object of the file
+      package.module:make(arg=1)   the same of an importable module
+      hf:gpt2, hf:config.json      built from its configuration, offline
+      timm:NAME, torchvision:NAME  where these packages are installed
+
+    The model runs in a process of its own, with limits. That is isolation, not a sandbox: audit only code
+    that you would run.
+    """
+    from gradscope.pipeline import analyze_target
+
+    output = plan(format, files)
+    limits = {"timeout": timeout, "memory": memory}
+    config = configuration.override(
+        configuration.load(Path.cwd()), {key: value for key, value in limits.items() if value is not None}
+    )
+    with progress() as on_progress:
+        report = analyze_target(
+            target,
+            inputs=inputs,
+            loss=loss,
+            weights=str(weights) if weights else None,
+            seed=seed,
+            training=not is_eval,
+            prescribe=not no_prescribe,
+            select=_patterns(select),
+            ignore=_patterns(ignore),
+            config=config,
+            on_progress=on_progress,
+        )
+    output.put(report)
+    return status(report, fail_on)
+
+
+def _patterns(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes, beginnings of codes and names; a word may be a list with commas. An unknown one is an error now."""
+    from gradscope.diagnose import find
+
+    patterns = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
+    for pattern in patterns:
+        find(pattern)
+    return patterns
+
+
+def status(report: Report, fail_on: str) -> Exit:
+    """Whether a finding is at or above `fail_on`."""
+    if fail_on == "never":
+        return Exit.CLEAN
+    limit = SEVERITIES.index(fail_on)
+    return Exit.FINDINGS if any(SEVERITIES.index(f.severity) >= limit for f in report.findings) else Exit.CLEAN

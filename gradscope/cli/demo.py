@@ -1,0 +1,47 @@
+"""`gradscope demo`: audit an example, so that one sees what to expect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from gradscope.cli._command import Exit, command
+from gradscope.cli._output import look_of, put, show
+from gradscope.cli._progress import progress
+from gradscope.report import FORMATS, render, write
+
+_EXAMPLE = Path(__file__).parent / "_examples" / "deep_tanh.py"
+_FOLDER = Path("gradscope-demo")
+
+
+@command
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=_FOLDER,
+    show_default=True,
+    help="Where the files go.",
+)
+def demo(folder: Path) -> int:
+    """Audit a packaged example: a network that will not train, what helps, and its healthy twin."""
+    from gradscope.pipeline import analyze_target
+
+    with progress() as on_progress:
+        report = analyze_target(str(_EXAMPLE), on_progress=on_progress)
+        twin = analyze_target(f"{_EXAMPLE}:make_healthy_model", prescribe=False, on_progress=on_progress)
+    show(report, "terminal")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {folder / f"audit{form.suffix}": form.name for form in FORMATS}
+    for path, name in files.items():
+        write(path, render(report, name))
+    arrow = look_of(sys.stdout).glyph("arrow")
+    put(
+        f"\nIts healthy twin, make_healthy_model() {arrow} {twin.verdict.label}, risk {twin.verdict.risk:.2f}\n"
+        f"The example {arrow} {_EXAMPLE}\n"
+        f"This audit as files {arrow} {', '.join(str(path) for path in files)}\n"
+        "Your own model: gradscope analyze model.py\n"
+    )
+    return Exit.CLEAN

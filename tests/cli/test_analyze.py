@@ -1,0 +1,156 @@
+"""`gradscope analyze`: exit status, formats, files and options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gradscope.schema import GradscopeError
+from tests.report import fixtures
+
+
+def fail_with(error: BaseException):
+    def answer():
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("case", "fail_on", "expected"),
+    [
+        ("healthy", "error", 0),
+        ("healthy", "info", 0),
+        ("sick", "error", 1),
+        ("sick", "info", 1),
+        ("sick", "never", 0),
+    ],
+)
+@pytest.mark.parametrize("format", ["terminal", "json"])
+def test_the_exit_status_says_whether_something_was_found(invoke, analysis, case, fail_on, expected, format) -> None:
+    analysis.answer = fixtures.ALL[case]
+    assert invoke("analyze", "m.py", "--fail-on", fail_on, "--format", format).status == expected
+
+
+def test_a_warning_fails_only_where_warnings_fail(invoke, analysis) -> None:
+    from dataclasses import replace
+
+    warning = next(f for f in fixtures.sick().findings if f.severity == "warning")
+    analysis.answer = lambda: replace(fixtures.sick(), findings=(warning,))
+    assert invoke("analyze", "m.py").status == 0
+    assert invoke("analyze", "m.py", "--fail-on", "warning").status == 1
+
+
+def test_the_terminal_report_is_the_default_and_has_no_escape_codes_in_a_pipe(invoke, analysis) -> None:
+    analysis.answer = fixtures.sick
+    result = invoke("analyze", "m.py")
+    assert "VANISHING" in result.out
+    assert "\x1b" not in result.out
+    assert result.err == ""
+
+
+def test_json_on_standard_output_is_nothing_but_json(invoke, analysis) -> None:
+    analysis.answer = fixtures.broken
+    result = invoke("analyze", "m.py", "--format", "json")
+    assert json.loads(result.out)["verdict"]["label"] == "unknown"
+    assert result.err == ""
+
+
+def test_files_get_the_format_of_their_suffix_and_the_terminal_its_report(invoke, analysis, tmp_path: Path) -> None:
+    result = invoke("analyze", "m.py", "-o", f"{tmp_path}/a.json", "-o", f"{tmp_path}/a.txt")
+    assert "HEALTHY" in result.out
+    assert json.loads((tmp_path / "a.json").read_text())["schema_version"] == "1"
+    assert "HEALTHY" in (tmp_path / "a.txt").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "a.txt"]
+
+
+def test_an_explicit_format_goes_to_the_file_alone(invoke, analysis, tmp_path: Path) -> None:
+    result = invoke("analyze", "m.py", "--format", "json", "-o", f"{tmp_path}/audit")
+    assert result.out == ""
+    assert json.loads((tmp_path / "audit").read_text())["schema_version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["-o", "x.docx"], "no format for this suffix"),
+        (["-o", "nowhere/x.json"], "no folder nowhere"),
+        (["--format", "yaml"], "'yaml' is not one of"),
+        (["--select", "GS777"], "No diagnostic 'GS777'"),
+        (["--ignore", "vanishing"], "No diagnostic 'vanishing'"),
+        (["--timeout", "0"], "--timeout"),
+        (["--seed", "x"], "--seed"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_a_wrong_option_costs_no_analysis_and_gives_status_2(invoke, analysis, arguments, reason) -> None:
+    result = invoke("analyze", "m.py", *arguments)
+    assert result.status == 2
+    assert reason in " ".join(result.err.replace("│", " ").split())
+    assert result.out == ""
+    assert analysis.asked == []
+
+
+def test_what_cannot_be_analysed_is_one_sentence_and_status_2(invoke, analysis) -> None:
+    analysis.answer = fail_with(GradscopeError("m.py: no such file."))
+    result = invoke("analyze", "m.py")
+    assert (result.status, result.out, result.err) == (2, "", "gradscope: m.py: no such file.\n")
+
+
+def test_a_bug_of_ours_is_not_a_finding(invoke, analysis) -> None:
+    analysis.answer = fail_with(ZeroDivisionError("x"))
+    result = invoke("analyze", "m.py")
+    assert result.status == 3
+    assert "bug in gradscope" in result.err
+
+
+def test_an_interrupt_is_quiet(invoke, analysis) -> None:
+    analysis.answer = fail_with(KeyboardInterrupt())
+    assert invoke("analyze", "m.py").status == 130
+
+
+def test_nothing_is_left_where_the_analysis_failed(invoke, analysis, tmp_path: Path) -> None:
+    analysis.answer = fail_with(GradscopeError("no."))
+    invoke("analyze", "m.py", "-o", f"{tmp_path}/a.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_option_reaches_the_analysis(invoke, analysis) -> None:
+    invoke(
+        *("analyze", "m.py:make(depth=3)", "--input", "8,3,32,32", "--input", "8:int64", "--loss", "mse_loss"),
+        *("--seed", "7", "--eval", "--no-prescribe", "--weights", "w.pt", "--timeout", "9", "--memory", "2"),
+        *("--select", "GS2,dead-relu", "--ignore", "GS203"),
+    )
+    (asked,) = analysis.asked
+    config = asked.pop("config")
+    assert (config.timeout, config.memory) == (9.0, 2.0)
+    assert asked.pop("on_progress") is None
+    assert asked == {
+        "target": "m.py:make(depth=3)",
+        "inputs": ("8,3,32,32", "8:int64"),
+        "loss": "mse_loss",
+        "weights": "w.pt",
+        "seed": 7,
+        "training": False,
+        "prescribe": False,
+        "select": ("GS2", "dead-relu"),
+        "ignore": ("GS203",),
+    }
+
+
+def test_options_of_the_project_are_used(invoke, analysis, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.gradscope]\ntimeout = 5\n")
+    monkeypatch.chdir(tmp_path)
+    invoke("analyze", "m.py")
+    assert analysis.asked[0]["config"].timeout == 5.0
+
+
+def test_a_broken_project_file_is_one_sentence(invoke, analysis, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.gradscope]\nmemry = 5\n")
+    monkeypatch.chdir(tmp_path)
+    result = invoke("analyze", "m.py")
+    assert result.status == 2
+    assert "memry" in result.err
+    assert "Traceback" not in result.err
