@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradscope.config import Config
-from gradscope.diagnose._signal import gradient_decades
+from gradscope.diagnose._signal import gradient_decades, trunk
 from gradscope.schema import Finding, Label, Profile, Verdict
 
 _LABELS: dict[str, Label] = {
@@ -29,7 +29,7 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
     The label is the mechanism of the worst error; several warnings that agree make "degraded". Without a
     gradient there is nothing to judge: unknown.
     """
-    if not any(layer.gradient is not None for layer in profile.layers):
+    if not trunk(profile):
         return Verdict("unknown", 0.5, "No gradient was seen, so nothing can be said of training.")
     errors = [f for f in findings if f.severity == "error" and f.name in _LABELS]
     warnings = [f for f in findings if f.severity == "warning" and f.name in _LABELS]
