@@ -48,8 +48,11 @@ class Config:
     operator_samples: int = 2  # samples of the batch that block and network Jacobians are taken on
     network_iterations: int = 4  # bidiagonalization steps for the whole network
     block_iterations: int = 3  # bidiagonalization steps for the blocks, all blocks in one pass
+    input_fake_trials: int = 150  # inputs tried without data before the search for example inputs gives up
+    input_real_trials: int = 12  # of those, inputs tried with real numbers, forward and backward
     timeout: float = 600.0  # seconds a target may take in its own process
     memory: float = 16.0  # GiB of address space a target may take beyond what torch itself maps
+    file_size: float = 1.0  # GiB a target may write into one file
 
 
 def load(start: Path) -> Config:

@@ -1,0 +1,77 @@
+"""The example inputs of a model: the user's own, or found without help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradscope.load.inputs import given, search
+from gradscope.load.inputs.spec import tree_map
+from gradscope.load.output import named_tensors
+from gradscope.load.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One call of the model.
+
+    Attributes:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        origin: where they come from, and how to override them.
+        targets: what came with them; None if nothing did.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = "given"
+    targets: Any = None
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every tensor in the arguments."""
+        return tuple(t for _, t in named_tensors((self.args, dict(self.kwargs))))
+
+
+def example(source: Source, inputs: Any, specs: Sequence[str], *, training: bool, seed: int) -> Example:
+    """The user's inputs, else the file's `example_inputs()`, else `--input` shapes, else found by trial.
+
+    Raises:
+        GradscopeError: what the user gave is unusable, or nothing was found.
+    """
+    model = source.model
+    if inputs is not None:
+        return Example(*given.call_arguments(model, inputs), origin="given by the caller")
+    if specs:
+        args, kwargs = given.drawn(model, specs, seed)
+        return Example(args, kwargs, origin=f"--input {' --input '.join(specs)}")
+    declared = given.declared(source, seed)
+    if declared is not None:
+        args, kwargs, targets = declared
+        return Example(args, kwargs, "example_inputs() of the file", targets)
+    candidate, facts = search.found(model, source.rebuild, training=training, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    args, kwargs = candidate.draw(generator, facts.dtype, facts.device)
+    origin = f"found by trial from {candidate.label}; override with --input, inputs=... or example_inputs()"
+    return Example(args, kwargs, origin)
+
+
+def words(model: nn.Module, example: Example) -> str:
+    """The inputs for the report: "x float32 (8, 3, 32, 32), mask bool (8, 8)"."""
+    named = given.named_arguments(model, example.args, example.kwargs)
+    return ", ".join(f"{name} {_words(value)}" for name, value in named.items())
+
+
+def _words(value: Any) -> str:
+    shown = tree_map(_leaf, value)
+    return shown if isinstance(shown, str) else str(shown).replace("'", "")
+
+
+def _leaf(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return type(value).__name__

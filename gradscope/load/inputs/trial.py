@@ -1,0 +1,171 @@
+"""Try inputs on copies of a model: a fake run for the shapes, then a real one for the gradients."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from gradscope.borrow import borrowed, seeded
+from gradscope.load.failure import USER_ERRORS
+from gradscope.load.inputs.facts import Facts
+from gradscope.load.inputs.spec import Candidate
+from gradscope.load.output import differentiable
+from gradscope.schema import GradscopeError
+
+SMALLEST_MAP = 4  # pixels a side of the deepest feature map, below which convolutions see mostly padding
+
+# What a fake run cannot do although the real one may: look at numbers, leave torch.
+_UNFAKEABLE = (
+    "DataDependentOutputException", "DynamicOutputShapeException", "UnsupportedFakeTensorException",
+    "UnsupportedOperatorException", "UnsupportedMutationAliasingException", "GuardOnDataDependentSymNode",
+)  # fmt: skip
+_UNFAKEABLE_WORDS = ("fake", "meta tensor", "meta device", "data-dependent", "data_ptr", "numpy", "storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a candidate.
+
+    Attributes:
+        error: what it raised; None if the model ran forward and backward.
+        coverage: share of the trainable parameter tensors that got a gradient other than zero.
+        smallest_map: pixels a side of the smallest feature map that a convolution of kernel > 1 made.
+    """
+
+    error: BaseException | None = None
+    coverage: float = 0.0
+    smallest_map: float = float("inf")
+
+    @property
+    def is_full(self) -> bool:
+        """Every parameter was reached and no image shrank to a point: nothing better can be found."""
+        return self.error is None and self.coverage == 1.0 and self.smallest_map >= SMALLEST_MAP
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The larger, the better the inputs exercise the model."""
+        return self.coverage, min(self.smallest_map, SMALLEST_MAP)
+
+
+class Trial:
+    """Runs candidates on copies of one model, so that the model itself stays as it is.
+
+    Args:
+        facts: of the model.
+        copied: makes an independent copy of the model.
+        training: mode of the runs.
+        seed: of the drawn numbers and of dropout.
+    """
+
+    def __init__(self, facts: Facts, copied: Callable[[], nn.Module], *, training: bool, seed: int) -> None:
+        self.facts = facts
+        self.copied = copied
+        self.training = training
+        self.seed = seed
+        self.fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def fake(self, candidate: Candidate) -> BaseException | None:
+        """What the model raises on tensors without data; None if it runs, or if only a real run can tell."""
+        if self.facts.has_lazy_layers:
+            return None
+        try:
+            model = self._fake_model()
+        except USER_ERRORS:  # not every model can be copied, and a real run will do
+            return None
+        try:
+            with _quiet(), seeded(self.seed), torch.no_grad(), self.fake_mode:
+                args, kwargs = self._drawn(candidate)
+                model(*args, **kwargs)
+        except USER_ERRORS as error:
+            return None if _is_unfakeable(error) else error
+        return None
+
+    def real(self, candidate: Candidate) -> Outcome:
+        """Run forward and backward and see which parameters the gradient reaches."""
+        args, kwargs = self._drawn(candidate)
+        try:
+            with seeded(self.seed), torch.enable_grad(), self._model() as model, _maps(model) as sides:
+                outputs = differentiable(model(*args, **kwargs))
+                if not outputs:
+                    return Outcome(TypeError("no output has a gradient"))
+                _projected(outputs).backward()
+                trainable = [p for p in model.parameters() if p.requires_grad]
+                reached = [p for p in trainable if p.grad is not None and _is_nonzero(p.grad)]
+        except USER_ERRORS as error:
+            return Outcome(error)
+        return Outcome(None, len(reached) / max(1, len(trainable)), min(sides, default=float("inf")))
+
+    @contextmanager
+    def _model(self) -> Iterator[nn.Module]:
+        """A copy of the model, or the model itself, borrowed, if it cannot be copied."""
+        try:
+            model = self.copied()
+        except GradscopeError:
+            with borrowed(self.facts.model, training=self.training, seed=self.seed):
+                yield self.facts.model
+        else:
+            yield model.train(self.training)
+
+    def _drawn(self, candidate: Candidate) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        generator = torch.Generator().manual_seed(self.seed)
+        return candidate.draw(generator, self.facts.dtype, self.facts.device)
+
+    def _fake_model(self) -> nn.Module:
+        """A copy whose parameters and buffers are fake: it costs no memory, and nothing of it can leak back."""
+        model = self.facts.model
+        memo = {id(t): self.fake_mode.from_tensor(t) for t in (*model.parameters(), *model.buffers())}
+        return copy.deepcopy(model, memo).train(self.training)
+
+
+def _is_unfakeable(error: BaseException) -> bool:
+    text = str(error).lower()
+    return type(error).__name__ in _UNFAKEABLE or any(word in text for word in _UNFAKEABLE_WORDS)
+
+
+def _projected(outputs: list[Tensor]) -> Tensor:
+    """A loss whose gradient with respect to every output element is random, so that nothing cancels."""
+    generator = torch.Generator().manual_seed(0)
+    terms = [(t * torch.randn(t.shape, generator=generator).to(t)).sum().abs().double() for t in outputs]
+    return torch.stack([term.to(terms[0].device) for term in terms]).sum()
+
+
+def _is_nonzero(gradient: Tensor) -> bool:
+    gradient = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return bool(gradient.any())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's log of every operation that refuses a shape: here a refusal is an answer."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled
+
+
+@contextmanager
+def _maps(model: nn.Module) -> Iterator[list[float]]:
+    """Smaller side of every feature map that a two-dimensional convolution of kernel > 1 makes."""
+    sides: list[float] = []
+
+    def record(_: nn.Module, __: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4:
+            sides.append(min(output.shape[-2:]))
+
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
+    handles = [m.register_forward_hook(record) for m in convolutions]
+    try:
+        yield sides
+    finally:
+        for handle in handles:
+            handle.remove()
