@@ -14,6 +14,7 @@ from gradscope.pytree import main_tensor
 from gradscope.schema import Estimate, Gap, LayerCall, LayerNode, LayerProfile, Moments
 from gradscope.spectra import LayerSpectrum, Sweep, layer_spectrum
 
+
 @dataclass(slots=True)
 class _Record:
     """What one layer gave so far; numbers stay on the device until the end."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradscope.config import Config
 from gradscope.schema import BlockProfile, Estimate, Gap, LayerGraph, Run
-from gradscope.spectra import operator_norm, operator_rms_gain
+from gradscope.spectra import operator_spectrum
 
 
 @dataclass(slots=True)
@@ -107,18 +107,18 @@ def _spectrum(
         run.edges[end], [run.edges[i] for i in sources], empty(end), [empty(i) for i in sources]
     )
     generator = torch.Generator().manual_seed(seed)
+    start = tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in operator.input_likes)
     try:
-        norm = operator_norm(
+        found = operator_spectrum(
             operator.matvec,
             operator.rmatvec,
-            operator.input_likes,
+            start,
             tolerance=config.spectral_tolerance,
             probability=1 - config.confidence,
             iterations=iterations,
-            generator=generator,
         )
-        gain = operator_rms_gain(operator.rmatvec, operator.output_like, operator.input_likes, generator=generator)
     except (RuntimeError, NotImplementedError) as error:  # an op on the way has no second derivative
         reason = f"no Jacobian product: {str(error).splitlines()[0]}"
         return Estimate.unknown(reason), Estimate.unknown(reason)
-    return norm, gain
+    assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"
+    return found.spectral_norm, found.rms_gain

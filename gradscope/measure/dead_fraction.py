@@ -7,6 +7,7 @@ from torch import Tensor
 from gradscope.measure._quantity import Observation, quantity
 
 _RECTIFIERS = frozenset({"ReLU", "relu", "ReLU6", "relu6", "Threshold", "threshold", "clamp_min"})
+_MIN_OBSERVATIONS = 16  # of each unit: a healthy one is silent this often with probability 2^-16
 _MAP_DIMS = 3  # from (B, C, L) on, dimension 1 holds the channels
 
 
@@ -17,5 +18,7 @@ def dead_fraction(observation: Observation) -> Tensor | None:
     if observation.op not in _RECTIFIERS or x.ndim < 2:
         return None
     unit = 1 if x.ndim > _MAP_DIMS else x.ndim - 1
+    if x.numel() // x.shape[unit] < _MIN_OBSERVATIONS:
+        return None
     largest = x.amax(dim=[d for d in range(x.ndim) if d != unit])
     return (largest <= 0).to(x.dtype).mean()
