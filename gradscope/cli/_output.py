@@ -47,7 +47,7 @@ def plan(format: str | None, files: tuple[Path, ...]) -> Output:
     Raises:
         click.UsageError: no format for a file, or its folder does not exist.
     """
-    by_suffix = {f.suffix: f.name for f in FORMATS}
+    by_suffix = {f.suffix: f.name for f in FORMATS if f.suffix}
     named: dict[Path, str] = {}
     for path in files:
         name = by_suffix.get(path.suffix, format)

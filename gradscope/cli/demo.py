@@ -34,7 +34,7 @@ def demo(folder: Path) -> int:
         twin = analyze_target(f"{_EXAMPLE}:make_healthy_model", prescribe=False, on_progress=on_progress)
     show(report, "terminal")
     folder.mkdir(parents=True, exist_ok=True)
-    files = {folder / f"audit{form.suffix}": form.name for form in FORMATS}
+    files = {folder / f"audit{form.suffix}": form.name for form in FORMATS if form.suffix}
     for path, name in files.items():
         write(path, render(report, name))
     arrow = look_of(sys.stdout).glyph("arrow")

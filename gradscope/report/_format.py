@@ -18,19 +18,19 @@ class Format:
 
     Attributes:
         name: what `--format` calls it.
-        suffix: of the files that hold it.
+        suffix: of the files that hold it; None if it is not for files.
         render: makes the text.
     """
 
     name: str
-    suffix: str
+    suffix: str | None
     render: Renderer
 
 
 FORMATS: Registry[Format] = Registry("gradscope.report")
 
 
-def output_format(name: str, *, suffix: str) -> Callable[[Renderer], Renderer]:
+def output_format(name: str, *, suffix: str | None = None) -> Callable[[Renderer], Renderer]:
     """Declare the decorated function as the renderer of the format `name`."""
 
     def declare(render: Renderer) -> Renderer:

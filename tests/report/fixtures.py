@@ -41,7 +41,7 @@ CODE = "\n".join(
 def number(value: float, *, spread: float = 0.0) -> Estimate:
     if not math.isfinite(value):
         return Estimate.exact(value, "measured")
-    return Estimate(value, value * (1 - spread), value * (1 + spread), "measured", 64)
+    return Estimate(value, value - abs(value) * spread, value + abs(value) * spread, "measured", 64)
 
 
 def moments(rms: float) -> Moments:
