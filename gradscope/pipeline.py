@@ -198,7 +198,7 @@ def _environment() -> Environment:
     return Environment(
         gradscope=gradscope.__version__,
         python=platform.python_version(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         platform=f"{platform.system()} {platform.machine()}",
         threads=torch.get_num_threads(),
     )
