@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint reports bench clean
+.PHONY: demo test lint reports bench corpus clean
 
 demo: $(READY) ## install, then audit an example in the terminal and as files
 	$(BIN)/gradscope demo
@@ -22,6 +22,9 @@ reports: $(READY) ## regenerate the sample audits under reports/
 
 bench: $(READY) ## the long measurements: tables under reports/
 	$(BIN)/python -m tests.benchmarks
+
+corpus: $(READY) ## train what the corpus lacks (all of it: an hour on two cores), then label and report
+	$(BIN)/python -m tests.corpus
 
 clean:
 	rm -rf $(VENV)

@@ -8,7 +8,7 @@ import time
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.corpus import store
+from tests.corpus import report, store
 from tests.corpus.config import configs
 from tests.corpus.schedule import balanced, train_all
 
@@ -43,6 +43,7 @@ def main() -> None:
             print(f"{n}/{len(wanted)} {time.monotonic() - began:.0f}s {row.key}", flush=True)
     if shards == 1:
         store.save(rows.values())
+        report.write(store.load())
 
 
 if __name__ == "__main__":

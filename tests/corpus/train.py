@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import torch
 from torch import Tensor
@@ -21,11 +22,14 @@ SEEDS = (0, 1, 2)
 WINDOW = 25
 """Steps that one point of a curve averages."""
 
-STEPS = 500
+STEPS = 400
 """Budget of a run. One that has learned stops earlier, one that is no longer finite too."""
 
-LONGEST = 1500
-"""Budget of a run that is still improving at `STEPS` where no other of its optimizer and seed has learned."""
+OUTDONE = 250
+"""Budget of a run once another learning rate of the same optimizer has learned with every seed."""
+
+LONGEST = 1200
+"""Budget of a run that is still improving at `STEPS` and is not outdone."""
 
 
 class Batches:
@@ -60,7 +64,7 @@ def train(config: Config, *, steps: int = STEPS, longest: int = LONGEST) -> Row:
         fleet = launch(models, recipes)
         while fleet.recipes and fleet.steps < longest:
             fleet = _window(fleet, batches, config, curves)
-            fleet = keep(fleet, _unfinished(fleet, curves, scale, is_over=fleet.steps >= steps))
+            fleet = keep(fleet, _unfinished(fleet, curves, scale, steps))
     return Row(
         family=config.family,
         name=config.name,
@@ -94,15 +98,20 @@ def _window(
 
 
 def _unfinished(
-    fleet: Fleet, curves: dict[Recipe, tuple[list[float], list[float]]], scale: Scale, *, is_over: bool
+    fleet: Fleet, curves: dict[Recipe, tuple[list[float], list[float]]], scale: Scale, steps: int
 ) -> list[int]:
-    """The rows that go on: finite, not learned, and past their budget only if improving and not yet outdone."""
-    solved = {(r.optimizer, r.seed) for r, (_, error) in curves.items() if has_learned(error, scale)}
+    """The rows that go on: finite, not learned, and within their budget or still improving."""
+    learned = Counter((r.optimizer, r.learning_rate) for r, (_, error) in curves.items() if has_learned(error, scale))
+    solved = {optimizer for (optimizer, _), seeds in learned.items() if seeds == len(SEEDS)}
     rows = []
     for row, recipe in enumerate(fleet.recipes):
         loss, error = curves[recipe]
-        is_finished = not math.isfinite(loss[-1]) or has_learned(error, scale)
-        is_outdone = (recipe.optimizer, recipe.seed) in solved
-        if not is_finished and not (is_over and (is_outdone or not is_improving(error, scale))):
+        if not math.isfinite(loss[-1]) or has_learned(error, scale):
+            continue
+        if recipe.optimizer in solved:
+            goes_on = fleet.steps < OUTDONE
+        else:
+            goes_on = fleet.steps < steps or is_improving(error, scale)
+        if goes_on:
             rows.append(row)
     return rows

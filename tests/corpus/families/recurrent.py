@@ -17,11 +17,11 @@ PLAIN = tuple(
 )
 GATED = tuple(product(("gru", "lstm"), LAGS, ("default", "orthogonal"), (0.0, 3.0)))
 FORGETFUL = tuple(product(("gru", "lstm"), (8, 24), ("normal*0.1", "normal*3"), (-3.0, 0.0)))
-TEXT = tuple(product(("tanh", "relu", "gru", "lstm"), ("default", "orthogonal", "normal*3", "orthogonal*0.2"), (1, 3)))
+TEXT = tuple(product(("tanh", "relu", "gru", "lstm"), ("default", "orthogonal", "normal*3", "orthogonal*0.2"), (2,)))
 
 
 def _build(cell: str, init: str, forget: float = 0.0, layers: int = 1, is_text: bool = False) -> nn.Module:
-    features, outputs = (36, 36) if is_text else (8, 10)
+    features, outputs = (35, 35) if is_text else (8, 10)
     model = recurrent.Recurrent(features, outputs, cell=cell, layers=layers, is_text=is_text)
     return recurrent.initialize(model, init, forget)
 

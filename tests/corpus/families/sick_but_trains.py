@@ -13,7 +13,7 @@ from tests.corpus.config import FAMILIES, Config
 from tests.corpus.nets import attention, conv, mlp
 from tests.corpus.nets.parts import Skip
 
-DEPTHS = (8, 20, 40)
+DEPTHS = (6, 14, 30)
 
 
 @torch.no_grad()
@@ -67,9 +67,9 @@ def configs() -> Iterator[Config]:
         yield one(f"{last}-{activation}-depth{depth}", make)
     for activation, depth in product(("relu", "gelu"), DEPTHS):
         yield one(f"fixup-{activation}-depth{depth}", partial(_fixup, depth, activation))
-    for (activation, gain), depth in product((("tanh", 1.05), ("hardtanh", 1.0), ("sine", 1.05)), (15, 30, 45)):
+    for (activation, gain), depth in product((("tanh", 1.05), ("hardtanh", 1.0), ("sine", 1.05)), (12, 24, 40)):
         yield one(f"critical-{activation}-depth{depth}", partial(_critical, depth, activation, gain))
-    for norm, depth in product(("layer", "rms"), (18, 32)):
+    for norm, depth in product(("layer", "rms"), (16, 28)):
         yield one(f"pre-{norm}-depth{depth}", partial(mlp.residual, 64, 10, depth=depth, norm=norm, init="he"))
     for depth, factor in product((2, 5), (1e-2, 1e-4, 1e-6, 0.0)):
         yield one(f"head{factor:g}-depth{depth}", partial(_scaled_head, depth, factor))
@@ -85,7 +85,7 @@ def configs() -> Iterator[Config]:
         activation = "tanh" if init == "delta" else "relu"
         make = partial(conv.plain, 10, depth=depth, activation=activation, init=init, head="flat")
         yield one(f"conv-{init}-{activation}-depth{depth}", make, "digits-image")
-    for mixer, depth in product(("attention", "mlp"), (6, 12)):
+    for mixer, depth in product(("attention", "mlp"), (5, 10)):
         for name, is_rezero, residual in (("rezero", True, 1.0), ("zero", False, 0.0), ("pre", False, 1.0)):
             yield one(
                 f"{mixer}-{name}-depth{depth}", partial(_tokens, depth, mixer, is_rezero, residual), "digits-rows", 16
