@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._signal import is_normalization, trunk
+from gradscope.diagnose._signal import gradient_decades, is_normalization, trunk
 from gradscope.schema import Finding, Profile
 
 
@@ -20,7 +20,9 @@ def contractive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
 
     ## How it is decided
     The whole interval of the layer's rms gain, the root mean square of its Jacobian's singular values, is
-    below the threshold. Normalizations are left out: they undo the scale of what came before them.
+    below the threshold. Normalizations are left out: they undo the scale of
+    what came before them. It is a finding only where the network as a whole shrinks the gradient, by half the decades
+    that vanishing-gradient warns of: what the other layers make up for does no harm.
 
     ## What to do
     Raise the gain of its initializer, or use an activation with a larger derivative.
@@ -29,6 +31,9 @@ def contractive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
     Saxe et al. 2014 (arXiv:1312.6120); Pennington et al. 2017 (arXiv:1711.04735).
     """
     threshold = config.contractive_jacobian
+    total, _ = gradient_decades(profile)
+    if -total <= config.vanishing_gradient_warning.value / 2:
+        return
     for layer in trunk(profile):
         gain = layer.rms_gain
         if gain is not None and gain.is_below(threshold.value) and gain.value > 0 and not is_normalization(layer):

@@ -64,7 +64,7 @@ def profile(
     }
     del run, output, loss, gradients
     report("jacobians", 0.6)
-    spectra, blocks, more = _operators(subject, capture, config, batch)
+    spectra, blocks, more = _jacobians(subject, capture, config, batch)
     coverage = Coverage(
         layers=len(layers),
         layers_with_spectral_norm=sum(
@@ -119,7 +119,7 @@ def _squared_norm(layer: LayerProfile) -> float:
     return layer.gradient.second_moment.value * layer.gradient.second_moment.n
 
 
-def _operators(
+def _jacobians(
     subject: Subject, capture: Capture, config: Config, batch: int
 ) -> tuple[dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """Network and block Jacobians on a few samples; attention runs on the kernel that has second derivatives."""
