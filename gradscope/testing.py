@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from gradscope.report import worst_first
 from gradscope.schema import SEVERITIES, Finding, GradscopeError, Report
 
 _SHOWN = 5  # findings in the failure text
@@ -86,7 +87,7 @@ def _is_failure(finding: Finding, fail_on: str, ignored: Collection[str]) -> boo
 
 def _message(report: Report, failing: Sequence[Finding], *, seeds: int, model: Any) -> str:
     """Rule, layer and number in the first line; then how many, the others, and a line to reproduce."""
-    ordered = sorted(failing, key=lambda f: (-SEVERITIES.index(f.severity), f.role == "victim"))
+    ordered = worst_first(failing)
     named = {name for finding in ordered for name in finding.layers}
     of_seeds = f", seed {report.subject.seed} of {seeds}" if seeds > 1 else ""
     verdict, code = report.verdict, ordered[0].code

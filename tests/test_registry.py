@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import pkgutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,14 @@ REGISTRIES = registries()
 ITEMS = [(package, name, item) for package, registry in REGISTRIES.items() for name, item in registry.load().items()]
 
 
+FILES = sorted({(package, home(item)) for package, _, item in ITEMS})
+
+
+def each_file() -> Any:
+    """Parametrize over the plug-in files of all registries."""
+    return pytest.mark.parametrize(("package", "file"), FILES, ids=[file[10:] for _, file in FILES])
+
+
 def each(*packages: str) -> Any:
     """Parametrize over the items of some registries."""
     chosen = [(p, n, i) for p, n, i in ITEMS if not packages or p in packages]
@@ -70,9 +79,9 @@ def test_the_registries_are_found() -> None:
     assert {"gradscope.cli", "gradscope.diagnose", "gradscope.measure", "gradscope.report"} <= REGISTRIES.keys()
 
 
-@each()
-def test_a_plug_in_lives_in_a_public_file_of_its_folder(package: str, name: str, item: Any) -> None:
-    assert home(item) in files(package)
+@pytest.mark.parametrize("package", REGISTRIES)
+def test_every_public_file_declares_something_and_nothing_is_declared_elsewhere(package: str) -> None:
+    assert files(package) == {file for p, file in FILES if p == package}
 
 
 @each(*(REGISTRIES.keys() - FAMILIES))
@@ -84,23 +93,23 @@ def test_a_file_has_the_name_of_what_it_declares(package: str, name: str, item: 
         assert stem == expected
 
 
-@pytest.mark.parametrize("package", REGISTRIES)
-def test_every_public_file_declares_something(package: str) -> None:
-    assert files(package) == {home(item) for p, _, item in ITEMS if p == package}
-
-
-@each()
-def test_a_plug_in_has_a_mirrored_test(package: str, name: str, item: Any) -> None:
-    parts = home(item).split(".")[1:]
+@each_file()
+def test_a_plug_in_has_a_mirrored_test(package: str, file: str) -> None:
+    parts = file.split(".")[1:]
     path = TESTS.joinpath(*parts)
     expected = path / f"test_{parts[-1]}.py" if path.is_dir() else path.with_name(f"test_{parts[-1]}.py")
     assert expected.is_file(), expected
 
 
-@each()
-def test_a_plug_in_says_what_it_is(package: str, name: str, item: Any) -> None:
-    first = (function_of(item).__doc__ or "").strip().partition("\n")[0]
-    assert first.endswith((".", "?")), f"{home(item)}: the docstring starts with a whole sentence, not {first!r}"
+@each_file()
+def test_a_plug_in_says_what_it_is(package: str, file: str) -> None:
+    undocumented = [
+        name
+        for p, name, item in ITEMS
+        if (p, home(item)) == (package, file) and not (function_of(item).__doc__ or "").strip()
+    ]
+    assert not undocumented
+    assert (sys.modules[file].__doc__ or "").strip().partition("\n")[0].endswith((".", "?"))
 
 
 @each("gradscope.diagnose")
@@ -134,9 +143,19 @@ def test_the_inventory_is_up_to_date() -> None:
 def inventory() -> str:
     """Every plug-in of every registry, so that additions and losses show in review."""
     lines = []
-    for package, registry in REGISTRIES.items():
-        rows = sorted(f"{getattr(item, 'code', '')} {name}".strip() for name, item in registry.load().items())
-        lines += [f"{package} ({len(rows)})", *(f"  {row}" for row in rows)]
+    for package in REGISTRIES:
+        of_package = [
+            (home(item), f"{getattr(item, 'code', '')} {name}".strip()) for p, name, item in ITEMS if p == package
+        ]
+        lines.append(f"{package} ({len(of_package)})")
+        if package in FAMILIES:
+            for file in sorted({file for file, _ in of_package}):
+                names = " ".join(sorted(name for f, name in of_package if f == file))
+                lines += textwrap.wrap(
+                    f"{file.rpartition('.')[2]}: {names}", 118, initial_indent="  ", subsequent_indent="    "
+                )
+        else:
+            lines += [f"  {name}" for name in sorted(name for _, name in of_package)]
     return "\n".join(lines) + "\n"
 
 

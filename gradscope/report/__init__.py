@@ -6,6 +6,7 @@ from gradscope.report._file import write as write
 from gradscope.report._format import FORMATS as FORMATS
 from gradscope.report._format import Format as Format
 from gradscope.report._look import Look as Look
+from gradscope.report._order import worst_first as worst_first
 from gradscope.schema import GradscopeError, Report
 
 

@@ -6,6 +6,7 @@ from xml.etree import ElementTree as Tree
 
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
+from gradscope.report._order import worst_first
 from gradscope.report._words import estimate, number, some
 from gradscope.schema import Finding, Report
 
@@ -23,7 +24,7 @@ def junit(report: Report, look: Look) -> str:
         "time": f"{sum(report.seconds.values()):.3f}",
     }
     suite = Tree.Element("testsuite", attributes)
-    for finding in report.findings:
+    for finding in worst_first(report.findings):
         case = Tree.SubElement(suite, "testcase", classname=target, name=f"{finding.code} {finding.name}")
         if finding.severity == "error":
             failure = Tree.SubElement(case, "failure", message=look.clean(finding.message), type=finding.name)

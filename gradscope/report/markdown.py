@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
+from gradscope.report._order import worst_first
 from gradscope.report._words import brief, count, duration, estimate, number, share, some
 from gradscope.schema import Finding, Report, Verification
 
@@ -34,7 +35,7 @@ def _findings(findings: tuple[Finding, ...], look: Look) -> Iterator[str]:
     if not findings:
         return
     yield from ("", "| | finding | layers | evidence | limit |", "|---|---|---|---|---|")
-    for f in findings:
+    for f in worst_first(findings):
         layers = _plain(some([look.clean(name) for name in f.layers], more=look.glyph("more")), look)
         evidence = "<br>".join(f"{_plain(name, look)} {estimate(value)}" for name, value in f.evidence.items())
         limit = f"{number(f.threshold.value)} {_plain(f.threshold.unit, look)}" if f.threshold else ""

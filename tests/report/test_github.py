@@ -9,7 +9,7 @@ from tests.report import fixtures
 
 
 def test_an_annotation_has_level_file_line_and_title() -> None:
-    info, error, warning, verdict = render(fixtures.sick(), "github").splitlines()
+    error, warning, info, verdict = render(fixtures.sick(), "github").splitlines()
     assert error.startswith("::error file=model.py,line=10,title=GS201 vanishing-gradient::The gradient shrinks")
     assert warning.startswith("::warning title=GS401 unexpected-initial-loss::")
     assert info.startswith("::notice title=GS103 collapsed-correlation::")

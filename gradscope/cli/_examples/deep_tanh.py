@@ -13,17 +13,30 @@ CHARACTERS = string.printable
 WINDOW, WIDTH, DEPTH, BATCH = 32, 64, 30, 64
 
 
-def make_model() -> nn.Module:
+class DeepTanh(nn.Module):
     """Tell English prose from Python code by thirty-two characters."""
-    layers: list[nn.Module] = [nn.Flatten()]
-    for fan_in in (WINDOW * len(CHARACTERS), *[WIDTH] * (DEPTH - 1)):
-        layers += [nn.Linear(fan_in, WIDTH), nn.Tanh()]
-    return nn.Sequential(*layers, nn.Linear(WIDTH, 2))
+
+    def __init__(self) -> None:
+        super().__init__()
+        fans_in = [WINDOW * len(CHARACTERS)] + [WIDTH] * (DEPTH - 1)
+        self.layers = nn.ModuleList(nn.Linear(fan_in, WIDTH) for fan_in in fans_in)
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, x: Tensor) -> Tensor:  # (batch, WINDOW, characters)
+        x = x.flatten(start_dim=1)
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.head(x)
+
+
+def make_model() -> nn.Module:
+    """As one would write it."""
+    return DeepTanh()
 
 
 def make_healthy_model() -> nn.Module:
     """The same network with orthogonal weights: each layer passes on what it gets."""
-    model = make_model()
+    model = DeepTanh()
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.orthogonal_(module.weight, gain=1.1)

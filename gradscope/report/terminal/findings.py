@@ -8,9 +8,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from gradscope.report._look import Look
+from gradscope.report._order import worst_first
 from gradscope.report._words import count, estimate, number, some
 from gradscope.report.terminal._page import BLANK, STYLES, grid, heading, paragraph
-from gradscope.schema import SEVERITIES, Finding, Report
+from gradscope.schema import Finding, Report
 
 _ROLES = {"culprit": "", "victim": "a consequence", "network": "of the whole network"}
 _SHOWN = 8  # findings in full; the rest are counted
@@ -21,7 +22,7 @@ def findings(report: Report, look: Look) -> Iterator[RenderableType]:
     """The findings, worst first and causes before consequences; nothing for a clean report."""
     if not report.findings:
         return
-    ordered = sorted(report.findings, key=_rank)
+    ordered = worst_first(report.findings)
     yield heading("Where and why", look)
     for position, finding in enumerate(ordered[:_SHOWN]):
         if position:
@@ -33,10 +34,6 @@ def findings(report: Report, look: Look) -> Iterator[RenderableType]:
         yield paragraph(f"and {count(len(ordered) - _SHOWN, 'more finding')}: {rest}", style="dim")
     yield BLANK
     yield paragraph(f"What they mean: gradscope explain {ordered[0].code}", style="dim")
-
-
-def _rank(finding: Finding) -> tuple[int, bool]:
-    return (-SEVERITIES.index(finding.severity), finding.role == "victim")
 
 
 def _one(finding: Finding, look: Look) -> Iterator[RenderableType]:
@@ -57,8 +54,7 @@ def _one(finding: Finding, look: Look) -> Iterator[RenderableType]:
         rows.append(("layers" if len(names) > 1 else "layer", where))
     rows.extend((_label(name), estimate(value)) for name, value in list(finding.evidence.items())[:_EVIDENCE])
     if finding.threshold:
-        limit = finding.threshold
-        rows.append(("limit", Text.assemble(f"{number(limit.value)} {limit.unit}", (f"  {limit.source}", "dim"))))
+        rows.append(("limit", f"{number(finding.threshold.value)} {finding.threshold.unit}"))
     if rows:
         yield grid(rows)
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gradscope.report._look import Look
+from gradscope.report._order import rank
 from gradscope.report._words import brief, count, number, root, tail
 from gradscope.report.terminal._page import INDENT, STYLES, heading
-from gradscope.schema import SEVERITIES, Finding, LayerProfile, Moments, Report
+from gradscope.schema import Finding, LayerProfile, Moments, Report
 
 _SHOWN = 8
 _WIDE = 76  # columns from which every number has room
@@ -37,11 +38,10 @@ def layers(report: Report, look: Look) -> Iterator[RenderableType]:
 
 def _rank(layer: LayerProfile, findings: list[Finding]) -> tuple[float, ...]:
     """Severity first, causes before consequences, then how far the gain is from one."""
-    severity, is_culprit = max((SEVERITIES.index(f.severity), f.role == "culprit") for f in findings)
     gain = layer.rms_gain
     is_usable = gain is not None and gain.is_known and gain.value > 0
     distance = abs(math.log10(gain.value)) if gain is not None and is_usable else 0.0
-    return (-severity, -is_culprit, -distance, layer.node.index)
+    return (*min(rank(f) for f in findings), -distance, layer.node.index)
 
 
 def _table(worst: list[LayerProfile], named: dict[str, list[Finding]], look: Look) -> Table:
