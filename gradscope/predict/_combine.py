@@ -1,0 +1,57 @@
+"""Sums and products of two tables: exact along a shared lineage, by independence otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gradscope.predict._axes import Array
+from gradscope.predict._gaussian import Lineage, table_of
+from gradscope.predict._table import Table, aligned, firsts, seconds
+
+
+def added(x: Table, y: Table, factor: float = 1.0) -> Table:
+    """x + factor * y."""
+    if kin := _kin(x, y):
+        a, b = kin
+        return _joined(x, y, a.value + factor * b.value, 1.0, factor)
+    x, y = aligned(x, y)
+    axes = x.axes
+    cross = firsts(x.mean, axes) * seconds(y.mean, axes) + firsts(y.mean, axes) * seconds(x.mean, axes)
+    second = x.second + factor**2 * y.second + factor * cross
+    return Table(x.dims, x.mean + factor * y.mean, second, (x, y), lambda g: [g, factor**2 * g])
+
+
+def multiplied(x: Table, y: Table) -> Table:
+    """x * y."""
+    if kin := _kin(x, y):
+        a, b = kin
+        return _joined(x, y, a.value * b.value, b.value, a.value)
+    x, y = aligned(x, y)
+    return Table(x.dims, x.mean * y.mean, x.second * y.second, (x, y), lambda g: [g * y.second, g * x.second])
+
+
+def combined(x: Table, y: Table, function: Callable[[Array, Array], tuple[Array, Array, Array]]) -> Table | None:
+    """Any function of two tables of one lineage: value and both slopes on the grid; None if they share none."""
+    if kin := _kin(x, y):
+        a, b = kin
+        return _joined(x, y, *function(a.value, b.value))
+    return None
+
+
+def _kin(x: Table, y: Table) -> tuple[Lineage, Lineage] | None:
+    a, b = x.lineage, y.lineage
+    if a is None or b is None or a.base is not b.base or x.dims != y.dims:
+        return None
+    return a, b
+
+
+def _joined(x: Table, y: Table, value: Array, slope_x: Array | float, slope_y: Array | float) -> Table:
+    a, b = x.lineage, y.lineage
+    assert a is not None and b is not None
+    one = a.onward(x, value, a.slope * 0 + slope_x)
+    other = b.onward(y, value, b.slope * 0 + slope_y)
+    trail: dict[int, tuple[Table, Array]] = {}
+    for table, slope in (*one.trail, *other.trail):
+        known = trail.get(table.order)
+        trail[table.order] = (table, slope if known is None else known[1] + slope)
+    return table_of(Lineage(a.base, value, one.slope + other.slope, tuple(trail.values())), x.dims)

@@ -1,0 +1,36 @@
+"""Tensors that depend on neither weights nor inputs are computed for real, on the CPU, beside their meta twins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
+
+
+def tensors_of(tree: Any) -> list[Tensor]:
+    """Every tensor in nested arguments, in order."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def on_cpu(func: Any, args: Any, kwargs: Any, value_of: Callable[[Tensor], Tensor | None]) -> Any:
+    """Run an operator on the values of its tensors."""
+
+    def real(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return value_of(leaf)
+        return torch.device("cpu") if isinstance(leaf, torch.device) else leaf
+
+    with _disable_current_modes():
+        args, kwargs = tree_map(real, (args, kwargs))
+        if func._schema.is_mutable:  # the value may stand behind other tensors too
+            args = (args[0].clone() if isinstance(args[0], Tensor) else args[0], *args[1:])
+        takes_device = any(argument.name == "device" for argument in func._schema.arguments)
+        if takes_device and (not tensors_of((args, kwargs)) or kwargs.get("device") is not None):
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        if isinstance(kwargs.get("out"), Tensor):
+            kwargs = {**kwargs, "out": torch.empty_like(kwargs["out"], device="cpu")}
+        return func(*args, **kwargs)

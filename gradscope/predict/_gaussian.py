@@ -1,0 +1,221 @@
+"""Functions of a Gaussian table: dual activations by closed form or by Hermite expansion of the real op on a grid.
+
+For jointly Gaussian u, v with correlation rho, E f(u) f(v) = sum_k a_k(u) a_k(v) rho^k with the Hermite coefficients a_k
+of z -> f(m + s z) (Daniely et al. 2016, arXiv:1602.05897), and by Price's theorem E f'(u) f'(v) follows from those of f'.
+Any elementwise function is expanded by running the op itself on the grid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradscope.predict._axes import Array
+from gradscope.predict._table import Dims, Table, diagonal, firsts, point_average, seconds
+
+HALF_WIDTH = 8.0  # standard deviations covered by the grid
+POINTS = 1601
+TERMS = 64
+NODES = 12  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
+
+
+@lru_cache(1)
+def grid() -> tuple[Array, Array]:
+    """Quadrature points z and weights of the standard Gaussian: two (points,)."""
+    z = np.linspace(-HALF_WIDTH, HALF_WIDTH, POINTS)
+    weights = np.exp(-z * z / 2)
+    return z, weights / weights.sum()
+
+
+@lru_cache(1)
+def _weighted_hermite() -> Array:
+    """Orthonormal Hermite polynomials times the quadrature weights: (terms, points)."""
+    z, weights = grid()
+    h = np.ones((TERMS, POINTS))
+    h[1] = z
+    for n in range(2, TERMS):
+        h[n] = (z * h[n - 1] - math.sqrt(n - 1) * h[n - 2]) / math.sqrt(n)
+    return h * weights
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A table taken as Gaussian, at a few nodes (mean, standard deviation) that stand for all its groups.
+
+    Attributes:
+        table: the Gaussian table.
+        mean, deviation: (nodes,).
+        share: weight of every node at every group: (groups..., nodes).
+        correlation: (classes...), 1 where a variance is zero and the positions agree.
+        scale: product of the standard deviations at the two ends of every class.
+    """
+
+    table: Table
+    mean: Array
+    deviation: Array
+    share: Array
+    correlation: Array
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Lineage:
+    """A table as a function f of a Gaussian one.
+
+    Attributes:
+        base: the Gaussian table.
+        value, slope: f and f' on the grid, two (nodes, points).
+        trail: the tables on the way from the base, each with the slope of f with respect to it: gradients skip them on
+            their way to the base, so they are told.
+    """
+
+    base: Base
+    value: Array
+    slope: Array
+    trail: tuple[tuple[Table, Array], ...] = ()
+
+    def onward(self, parent: Table, value: Array, slope: Array) -> Lineage:
+        """h(f), for `parent` = f with h given on the grid, and `slope` = h' there."""
+        ones = () if parent is self.base.table else ((parent, slope),)
+        trail = (*((table, s * slope) for table, s in self.trail), *ones)
+        return Lineage(self.base, value, self.slope * slope, trail)
+
+
+def lineage_of(x: Table) -> Lineage:
+    """The lineage of a table; one that has none is its own base."""
+    if x.lineage is None:
+        base = _base(x)
+        value = base.mean[:, None] + base.deviation[:, None] * grid()[0]
+        x.lineage = Lineage(base, value, np.ones_like(value))
+    return x.lineage
+
+
+def _base(x: Table) -> Base:
+    axes = x.axes
+    profile = diagonal(x.second, axes)
+    deviation = np.sqrt(np.maximum(profile - x.mean**2, 0.0))
+    deviation = np.where(deviation < 1e-7 * np.sqrt(np.maximum(profile, 1e-300)), 0.0, deviation)
+    mean, std, share = _nodes(x.mean.ravel(), deviation.ravel())
+    scale = firsts(deviation, axes) * seconds(deviation, axes)
+    covariance = x.second - firsts(x.mean, axes) * seconds(x.mean, axes)
+    ratio = np.divide(covariance, scale, out=np.zeros(scale.shape), where=scale > 0)
+    correlation = np.array(np.clip(ratio, -1.0, 1.0))
+    correlation[tuple(slice(len(a.groups)) for a in axes)] = 1.0
+    return Base(x, mean, std, share.reshape(*profile.shape, -1), correlation, scale)
+
+
+def _nodes(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
+    """At most NODES pairs (mean, deviation), and every group's interpolation weights: (groups, nodes)."""
+    size = np.hypot(mean, deviation)
+    tolerance = 1e-9 * max(float(size.max()), 1e-300)
+    unique, inverse = np.unique(np.round(np.stack([mean, deviation]) / tolerance), axis=1, return_inverse=True)
+    if unique.shape[1] <= NODES:
+        first = [int(np.argmax(inverse.ravel() == k)) for k in range(unique.shape[1])]
+        return mean[first], deviation[first], np.eye(len(first))[inverse.ravel()]
+    order = np.argsort(size)
+    knots = order[np.round(np.linspace(0, len(order) - 1, NODES)).astype(int)]
+    position = np.interp(size, size[knots] + tolerance * np.arange(NODES), np.arange(NODES))
+    low = np.minimum(position.astype(int), NODES - 2)
+    share = np.zeros((size.size, NODES))
+    share[np.arange(size.size), low] = 1 - (position - low)
+    share[np.arange(size.size), low + 1] = position - low
+    return mean[knots], deviation[knots], share
+
+
+def evaluated(function: Callable[[Tensor], Tensor], points: Array) -> tuple[Array, Array]:
+    """The op and its derivative on the grid, by running it: two arrays shaped like `points`."""
+    # Inside a dispatch mode autograd is switched off below Python; it is switched on again for this one call.
+    autograd = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+    with torch.enable_grad(), autograd:
+        x = torch.from_numpy(np.ascontiguousarray(points)).requires_grad_()
+        y = function(x)
+        slope = torch.autograd.grad(y.sum(), x)[0] if y.requires_grad else torch.zeros_like(x)
+    return _finite(y.detach().double().numpy()), _finite(slope.numpy())
+
+
+def _finite(values: Array) -> Array:
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def table_of(lineage: Lineage, dims: Dims) -> Table:
+    """The table of a function of a Gaussian, with its gradient going straight to the base."""
+    base = lineage.base
+    weights = grid()[1]
+
+    def backward(gradient: Array) -> list[Array]:
+        profile = diagonal(gradient, base.table.axes)
+        for table, slope in lineage.trail:
+            table.shadow += point_average(profile * (base.share @ (slope * slope @ weights)), base.table.axes)
+        return [gradient * dual(base, lineage.slope)]
+
+    mean = base.share @ (lineage.value @ weights)
+    return Table(dims, mean, dual(base, lineage.value), (base.table,), backward, lineage=lineage)
+
+
+def dual(base: Base, value: Array) -> Array:
+    """E f(x_I) f(x_J) for every class of pairs, f given on the grid as (nodes, points)."""
+    piecewise = _slopes_around_zero(base, value)
+    if piecewise is not None:
+        return _piecewise_linear(base, *piecewise)
+    coefficients = value @ _weighted_hermite().T  # (nodes, terms)
+    exact = (value * value) @ grid()[1]
+    axes, rho = base.table.axes, base.correlation
+    missing = np.maximum(exact - (coefficients**2).sum(1), 0.0)
+    out = np.array(_end_product(base, np.sqrt(missing)) * np.sign(rho) * np.abs(rho) ** (2 * TERMS))
+    power = np.ones_like(rho)
+    used = np.flatnonzero(np.abs(coefficients).max(0) > 1e-9 * math.sqrt(max(float(exact.max()), 1e-300)))
+    last = int(used[-1]) if used.size else 0
+    for k in range(last + 1):
+        if np.abs(coefficients[:, k]).max() > 0:
+            out += _end_product(base, coefficients[:, k]) * power
+        power = power * rho
+    out[tuple(slice(len(a.groups)) for a in axes)] = base.share @ exact
+    return out
+
+
+def _end_product(base: Base, at_nodes: Array) -> Array:
+    """h(I) h(J) for every class, h given at the nodes."""
+    if at_nodes.size == 1:
+        return np.full(base.correlation.shape, float(at_nodes[0]) ** 2)
+    profile, axes = base.share @ at_nodes, base.table.axes
+    return firsts(profile, axes) * seconds(profile, axes)
+
+
+def _slopes_around_zero(base: Base, value: Array) -> tuple[float, float, bool] | None:
+    """(positive, negative, is_step) if f is p*x above and n*x below zero, or p and n themselves; else None."""
+    if np.any(base.mean != 0) or not np.any(base.deviation > 0):
+        return None
+    z = grid()[0]
+    keep = base.deviation > 0
+    points = base.deviation[keep, None] * z
+    value = value[keep]
+    middle = z.size // 2
+    for is_step, shape in ((False, points), (True, np.sign(points))):
+        positive = float(value[0, -1] / shape[0, -1])
+        negative = float(value[0, 0] / shape[0, 0])
+        expected = np.where(points > 0, positive * shape, negative * shape)
+        outside = np.arange(z.size) != middle
+        bound = 1e-6 * max(abs(positive), abs(negative), 1e-300) * np.abs(shape[:, outside])
+        if np.all(np.abs(value - expected)[:, outside] <= bound):
+            return positive, negative if not is_step else -negative, is_step
+    return None
+
+
+def _piecewise_linear(base: Base, positive: float, negative: float, is_step: bool) -> Array:
+    """Arc-cosine kernels (Cho & Saul 2009) of a piecewise linear function or of its derivative.
+
+    A linear function alpha x + beta |x| has E f f' = s s' (alpha^2 rho + beta^2 (2/pi) (sqrt(1 - rho^2) + rho asin rho)),
+    a step alpha + beta sign x has alpha^2 + beta^2 (2/pi) asin rho.
+    """
+    even, odd = (positive + negative) / 2, (positive - negative) / 2
+    rho = base.correlation
+    if is_step:
+        return even**2 + odd**2 * (2 / np.pi) * np.arcsin(rho)
+    folded = (2 / np.pi) * (np.sqrt(1 - rho**2) + rho * np.arcsin(rho))
+    return base.scale * (even**2 * rho + odd**2 * folded)

@@ -1,0 +1,217 @@
+"""Runs the model's own forward on meta tensors and carries a moment table beside every tensor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_leaves, tree_map
+
+from gradscope.predict._constants import on_cpu, tensors_of
+from gradscope.predict._fixed import table_of_value
+from gradscope.predict._initial import LARGEST_VALUE, Initializations
+from gradscope.predict._rules import RULES, Call, NoRule, Rule
+from gradscope.predict._table import Table, constant, independent
+
+_RANDOM = {"randn", "rand", "randint", "randperm", "normal_", "uniform_", "bernoulli_", "bernoulli", "exponential_",
+           "native_dropout", "rand_like", "randn_like", "random_", "multinomial", "normal"}  # fmt: skip
+_DRAWS_INTO = {"normal_", "uniform_", "bernoulli_", "exponential_"}
+
+
+@dataclass
+class Fallbacks:
+    """Operators without a rule: why, how often, and of how many calls that needed one."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+
+    @property
+    def share(self) -> float:
+        return sum(self.reasons.values()) / max(1, self.calls)
+
+
+class Trace(TorchDispatchMode):
+    """The dispatch mode; tables hang on the tensors themselves, or on parameters by their storage.
+
+    Args:
+        initial: how the parameters and buffers were drawn.
+    """
+
+    def __init__(self, initial: Initializations) -> None:
+        super().__init__()
+        self.initial = initial
+        self.fallbacks = Fallbacks()
+        self.parameters: dict[int, Table] = {}
+        self._rules = RULES.load()
+
+    # --- what is known of a tensor ------------------------------------------------------------------
+
+    def table(self, tensor: Tensor) -> Table:
+        """The moment table of a tensor."""
+        table = getattr(tensor, "_moments", None)
+        if table is not None:
+            return table
+        with _disable_current_modes():
+            table = self._first_table(tensor)
+        tensor._moments = table  # type: ignore[attr-defined]
+        return table
+
+    def find_table(self, tensor: Tensor) -> Table | None:
+        """The moment table of a floating-point tensor; None where it has none."""
+        if tensor.device.type != "meta" or not tensor.is_floating_point():
+            return None
+        with _disable_current_modes():
+            return self.table(tensor)
+
+    def know(self, tensor: Tensor, value: Tensor) -> None:
+        """Attach the numbers of a constant to its meta twin."""
+        if hasattr(tensor, "_moments"):
+            del tensor._moments
+        tensor._known = value  # type: ignore[attr-defined]
+
+    def set_table(self, tensor: Tensor, table: Table) -> None:
+        """Attach a table to a tensor."""
+        tensor._moments = table  # type: ignore[attr-defined]
+        if table.value is not None:
+            tensor._known = table.value  # type: ignore[attr-defined]
+        elif hasattr(tensor, "_known"):
+            del tensor._known
+
+    def value(self, tensor: Tensor) -> Tensor | None:
+        """The tensor itself, where it is a constant."""
+        if tensor.device.type != "meta":
+            return tensor
+        known = getattr(tensor, "_known", None)
+        if known is not None:
+            return known
+        if getattr(tensor, "_moments", None) is not None:
+            return None
+        if isinstance(tensor, torch.nn.Parameter):
+            return None
+        return self.initial.value(tensor)
+
+    def _first_table(self, tensor: Tensor) -> Table:
+        value = self.value(tensor)
+        if value is not None:
+            return table_of_value(value)
+        drawn = self.initial.find(tensor)
+        if drawn is None:
+            self.fallbacks.reasons["a tensor that nothing initialized"] += 1
+            return constant(tensor.shape, 0.0)
+        if isinstance(tensor, torch.nn.Parameter):
+            table = independent(tensor.shape, drawn.mean, drawn.second_moment)
+            return self.parameters.setdefault(id(tensor), table)
+        return independent(tensor.shape, drawn.mean, drawn.second_moment)
+
+    # --- operators ----------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func._schema.name.split("::")[1]
+        inputs = tensors_of((args, kwargs))
+        if name == "_local_scalar_dense":
+            return self._scalar(inputs[0])
+        output = func(*args, **kwargs)
+        with _disable_current_modes():
+            outputs = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
+            if not outputs or all(t.device.type != "meta" for t in outputs):
+                return output
+            if self._is_constant(name, inputs, outputs):
+                self._compute(func, args, kwargs, outputs)
+            elif not name.startswith("empty") and name != "new_empty":
+                self._apply(name, func, args, kwargs, outputs)
+        return output
+
+    def _scalar(self, tensor: Tensor) -> Any:
+        value = self.value(tensor)
+        if value is not None:
+            with _disable_current_modes():
+                return value.item()
+        self.fallbacks.reasons["a decision that depends on data"] += 1
+        return tensor.dtype.is_floating_point * 0.0 if tensor.dtype.is_floating_point else 0
+
+    def _is_constant(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> bool:
+        if name in _RANDOM or name.startswith(("empty", "new_empty")) or name == "embedding":
+            return False
+        if sum(t.numel() for t in outputs) > LARGEST_VALUE:
+            return False
+        return all(self.value(t) is not None for t in inputs)
+
+    def _compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: list[Tensor]) -> None:
+        values = tensors_of(on_cpu(func, args, kwargs, self.value))
+        for tensor, value in zip(outputs, values, strict=True):
+            self.know(tensor, value)
+
+    def _apply(self, name: str, func: Any, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
+        """Find the rule and attach what it returns; without one, fall back and say so."""
+        self.fallbacks.calls += 1
+        inputs = tensors_of((args, kwargs))
+        to_table = lambda leaf: self.table(leaf) if isinstance(leaf, Tensor) else leaf  # noqa: E731
+        shapes = tuple(tuple(t.shape) for t in outputs)
+        plain = _functional(func)
+        in_place = func._schema.is_mutable and name not in _DRAWS_INTO
+        table_args, table_kwargs = tree_map(to_table, (args, kwargs))
+        call = Call(
+            name.rstrip("_") if in_place or name in _DRAWS_INTO else name, plain, table_args, table_kwargs, shapes
+        )
+        rule = self._rule(call, func, inputs)
+        try:
+            if rule is None:
+                raise NoRule("no rule")
+            result = rule(call)
+        except NoRule as missing:
+            self.fallbacks.reasons[f"{call.name}: {missing}"] += 1
+            result = [fallback(call, shape) for shape in shapes]
+        tables = [result] if isinstance(result, Table) else list(result or [])
+        for tensor, table in zip(outputs, tables, strict=False):
+            if table is not None:
+                if table.shape != tuple(tensor.shape):
+                    raise AssertionError(f"{call.name}: table {table.shape} for a tensor {tuple(tensor.shape)}")
+                self.set_table(tensor, table)
+
+    def _rule(self, call: Call, func: Any, inputs: list[Tensor]) -> Rule | None:
+        if rule := self._rules.get(call.name):
+            return rule
+        is_single = len(inputs) == 1 and len(call.shapes) == 1 and call.shape == tuple(inputs[0].shape)
+        return self._rules["pointwise"] if is_single and torch.Tag.pointwise in func.tags else None
+
+
+def _functional(func: Any) -> Any:
+    """The out-of-place variant of an in-place operator, which can be run on a grid with a gradient."""
+    name = func._schema.name.split("::")[1]
+    if func._schema.is_mutable and name.endswith("_") and not name.endswith("__"):
+        packet = getattr(torch.ops.aten, name.rstrip("_"), None)
+        if packet is not None and func._overloadname in packet.overloads():
+            return getattr(packet, func._overloadname)
+    return func
+
+
+def fallback(call: Call, shape: tuple[int, ...]) -> Table:
+    """An operator that is not understood: independent entries as large as its largest input.
+
+    Its gradient is spread evenly, with as much of it reaching every input as arrived.
+    """
+    sources = [t for t in call.tables if not t.is_initial and t.value is None]
+    size = max((t.second_moment for t in sources), default=0.0)
+    out = independent(shape, 0.0, size)
+    out.is_initial = not sources
+    out.parents = tuple(sources)
+
+    def backward(gradient: np.ndarray) -> list[np.ndarray]:
+        from gradscope.predict._table import agreeing_average
+
+        arrived = agreeing_average(gradient, out.axes) * out.size
+        shares = []
+        for source in sources:
+            share = np.zeros_like(source.second)
+            share[tuple(slice(len(a.groups)) for a in source.axes)] = arrived / source.size
+            shares.append(share)
+        return shares
+
+    out.backward = backward
+    return out

@@ -1,0 +1,86 @@
+"""Sums, differences, products and quotients."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradscope.predict._combine import added, multiplied
+from gradscope.predict._mask import masked
+from gradscope.predict._normalize import normalized
+from gradscope.predict._rules import Call, NoRule, rule
+from gradscope.predict._table import Table, scaled
+from gradscope.predict.elementwise import applied
+
+
+@rule("add", "sub", "rsub")
+def add(call: Call) -> Table:
+    """x + alpha y; x minus its own mean is centring; plus a mask it is masking."""
+    x, y = call.args[:2]
+    factor = float(call.kwargs.get("alpha", 1.0)) * (1.0 if call.name == "add" else -1.0)
+    if call.name == "rsub":
+        x, y, factor = (y, x, -1.0)
+    number = _number(y)
+    if number is not None and isinstance(x, Table):
+        return applied(x, lambda t: t + factor * number) if number else x
+    number = _number(x)
+    if number is not None and isinstance(y, Table):
+        return applied(y, lambda t: number + factor * t)
+    if "mask" in y.notes or "mask" in x.notes:
+        return masked(x, y) if "mask" in y.notes else masked(y, x)
+    if factor == -1.0 and y.notes.get("mean_of", (None,))[0] is x:
+        return normalized(x, y.notes["mean_of"][1], 0.0, is_scaling=False)
+    return added(x, y, factor)
+
+
+@rule("mul", "div", "true_divide")
+def multiply(call: Call) -> Table:
+    """x y or x / y."""
+    x, y = call.args[:2]
+    is_division = call.name != "mul"
+    if call.kwargs.get("rounding_mode"):
+        raise NoRule("division with rounding")
+    number = _number(y)
+    if number is not None and isinstance(x, Table):
+        return _times(x, 1.0 / number if is_division else number)
+    number = _number(x)
+    if is_division:
+        if number is not None:
+            return applied(y, lambda t: number / t)
+        return multiplied(x, applied(y, lambda t: 1.0 / t))
+    return multiplied(x, y) if number is None else _times(y, number)
+
+
+@rule("addcmul")
+def add_product(call: Call) -> Table:
+    """x + value * a * b."""
+    x, a, b = call.args[:3]
+    return added(x, multiplied(a, b), float(call.kwargs.get("value", 1.0)))
+
+
+@rule("maximum", "minimum")
+def extreme(call: Call) -> Table:
+    """The larger or smaller of a tensor and a number."""
+    x, y = call.args[:2]
+    number = _number(y)
+    if number is None:
+        raise NoRule("maximum of two random tensors")
+    return applied(x, lambda t: t.clamp(min=number) if call.name == "maximum" else t.clamp(max=number))
+
+
+def _times(x: Table, factor: float) -> Table:
+    out = scaled(x, factor)
+    if x.lineage is not None:
+        ones = np.ones_like(x.lineage.slope)
+        out.lineage = x.lineage.onward(x, x.lineage.value * factor, ones * factor)
+    if "scores" in x.notes:
+        out.notes["scores"] = x.notes["scores"].scaled(factor)
+    if "attention" in x.notes:
+        out.notes["attention"] = x.notes["attention"].scaled(factor)
+    return out
+
+
+def _number(x: object) -> float | None:
+    """The value of a number, or of a constant tensor of one element."""
+    if isinstance(x, Table):
+        return float(x.value) if x.value is not None and x.value.numel() == 1 else None
+    return float(x)  # type: ignore[arg-type]

@@ -1,0 +1,33 @@
+"""Elementwise functions of one tensor: any of them, by running it on the grid of its Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from gradscope.predict._gaussian import evaluated, lineage_of, table_of
+from gradscope.predict._rules import Call, rule
+from gradscope.predict._table import Table
+
+
+@rule(
+    "pointwise", "relu", "gelu", "silu", "mish", "elu", "celu", "softplus", "leaky_relu", "hardtanh", "hardswish",
+    "hardsigmoid", "hardshrink", "softshrink", "log_sigmoid", "threshold", "clamp", "prelu_scalar", "pow", "logit",
+)  # fmt: skip
+def elementwise(call: Call) -> Table:
+    """f(x), with f' from autograd."""
+    (x,) = call.tables
+    position = next(i for i, a in enumerate(call.args) if a is x)
+
+    def run(t: Tensor) -> Tensor:
+        return call.function(*call.args[:position], t, *call.args[position + 1 :], **call.kwargs)
+
+    return applied(x, run)
+
+
+def applied(x: Table, function: Callable[[Tensor], Tensor]) -> Table:
+    """An elementwise function of a table."""
+    lineage = lineage_of(x)
+    value, slope = evaluated(function, lineage.value)
+    return table_of(lineage.onward(x, value, slope), x.dims)

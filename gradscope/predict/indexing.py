@@ -1,0 +1,160 @@
+"""Slices, splits, concatenations and paddings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradscope.predict import _axes
+from gradscope.predict._pieces import concatenated, stacked, taken
+from gradscope.predict._rules import Call, NoRule, rule
+from gradscope.predict._table import Change, Table, change, constant, relabelled, single
+
+
+@rule("select")
+def select(call: Call) -> Table:
+    """One position of a dimension, which disappears."""
+    x, dim, index = call.args
+    dim %= len(x.dims)
+    return _dropped(taken(x, dim, index % x.shape[dim], 1), dim)
+
+
+@rule("slice", "narrow")
+def slice_(call: Call) -> Table:
+    """Some positions of a dimension."""
+    x = call.args[0]
+    dim = call.given(1, "dim", 0) % len(x.dims)
+    start, end, step = call.given(2, "start"), call.given(3, "end"), call.given(4, "step", 1)
+    size = x.shape[dim]
+    if call.name == "narrow":
+        end, step = start + end, 1
+    positions = range(size)[start:end:step]
+    if step == 1:
+        return taken(x, dim, positions.start, len(positions))
+    return _picked(x, dim, np.array(positions))
+
+
+@rule("split", "chunk", "split_with_sizes", "unsafe_split", "unsafe_chunk", "tensor_split", "unsafe_split_with_sizes")
+def split(call: Call) -> list[Table]:
+    """Consecutive parts of a dimension."""
+    x = call.args[0]
+    dim = call.given(2, "dim", 0) % len(x.dims)
+    out, start = [], 0
+    for shape in call.shapes:
+        out.append(taken(x, dim, start, shape[dim]))
+        start += shape[dim]
+    return out
+
+
+@rule("unbind")
+def unbind(call: Call) -> list[Table]:
+    """Every position of a dimension."""
+    x = call.args[0]
+    dim = call.given(1, "dim", 0) % len(x.dims)
+    return [_dropped(taken(x, dim, i, 1), dim) for i in range(len(call.shapes))]
+
+
+@rule("cat", "concatenate")
+def concatenate(call: Call) -> Table:
+    """Tensors side by side."""
+    tables = [t for t in call.args[0] if t.size and len(t.dims) == len(call.shape)]
+    return concatenated(tables, call.given(1, "dim", 0) % len(call.shape))
+
+
+@rule("stack")
+def stack(call: Call) -> Table:
+    """Tensors side by side along a new dimension."""
+    return stacked(call.args[0], call.given(1, "dim", 0) % len(call.shape))
+
+
+@rule("constant_pad_nd")
+def pad(call: Call) -> Table:
+    """A constant border, or a cut where a padding is negative."""
+    x, padding = call.args[:2]
+    value = float(call.given(2, "value", 0.0))
+    for i in range(0, len(padding), 2):
+        dim = len(x.dims) - 1 - i // 2
+        before, after = padding[i], padding[i + 1]
+        if before < 0 or after < 0:
+            x = taken(x, dim, max(0, -before), x.shape[dim] + min(0, before) + min(0, after))
+        before, after = max(0, before), max(0, after)
+        if before or after:
+            x = _bordered(x, dim, before, after, value)
+    return x
+
+
+@rule("index_select")
+def index_select(call: Call) -> Table:
+    """Positions by a constant index."""
+    x, dim, index = call.args
+    if index.value is None:
+        raise NoRule("an index that depends on data")
+    return _picked(x, dim % len(x.dims), index.value.numpy())
+
+
+@rule("index")
+def index(call: Call) -> Table:
+    """x[..., i, ...] with one constant index of one dimension, or a table look-up."""
+    x, indices = call.args
+    given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
+    if any(i.value is None for _, i in given):
+        raise NoRule("an index that depends on data")
+    if len(given) == 1 and given[0][1].value.ndim <= 1:
+        dim, positions = given[0][0], given[0][1].value
+        if positions.dtype.is_floating_point is False and str(positions.dtype) == "torch.bool":
+            positions = positions.nonzero().flatten()
+        out = _picked(x, dim, positions.reshape(-1).numpy())
+        return out if given[0][1].value.ndim else _dropped(out, dim)
+    from gradscope.predict.embedding import looked_up
+
+    if [dim for dim, _ in given] == [0] and len(x.dims) <= 2:
+        return looked_up(x, given[0][1].value)
+    raise NoRule("indexing of several dimensions")
+
+
+def _picked(x: Table, dim: int, positions: np.ndarray) -> Table:
+    """Any constant choice of positions."""
+    x = single(x, dim)
+    if not x.dims[dim]:
+        return x if len(positions) == 1 else _repeated(x, dim, len(positions))
+    axis = x.dims[dim][0]
+    size, count = axis.size, len(positions)
+    if count == 1:
+        return taken(x, dim, int(positions[0]) % size, 1)
+    if axis.is_exchangeable and len(set(positions.tolist())) == count:
+        new = _axes.exchangeable(count)
+        return change(x, dim, 0, Change((axis,), (new,), np.eye(2), np.ones((1, 1))))
+    if max(size, count) > _axes.ENUMERABLE:
+        raise NoRule("a choice of positions on a long axis")
+    new = _axes.spatial(count, axis.reach) if axis.has_positions else _axes.exchangeable(count)
+    matrix = np.eye(size)[positions]
+    pairs, points = _axes.lift(matrix, axis, new)
+    return change(x, dim, 0, Change((axis,), (new,), pairs, points))
+
+
+def _repeated(x: Table, dim: int, count: int) -> Table:
+    from gradscope.predict._table import expanded
+
+    return expanded(x, dim, [_axes.exchangeable(count)])
+
+
+def _bordered(x: Table, dim: int, before: int, after: int, value: float) -> Table:
+    size = x.shape[dim] + before + after
+    x = single(x, dim)
+    is_spatial = dim >= 2 and x.shape[dim] > 1 and size <= _axes.ENUMERABLE // 2
+    if is_spatial and value == 0.0:
+        axis = x.dims[dim][0]
+        matrix = np.zeros((size, axis.size))
+        matrix[np.arange(axis.size) + before, np.arange(axis.size)] = 1.0
+        new = _axes.spatial(size)
+        pairs, points = _axes.lift(matrix, axis, new)
+        return change(x, dim, 0, Change((axis,), (new,), pairs, points))
+
+    def border(length: int) -> list[Table]:
+        shape = [*x.shape[:dim], length, *x.shape[dim + 1 :]]
+        return [constant(shape, value)] if length else []
+
+    return concatenated([*border(before), x, *border(after)], dim)
+
+
+def _dropped(x: Table, dim: int) -> Table:
+    return relabelled(x, (*x.dims[:dim], *x.dims[dim + 1 :]))

@@ -1,0 +1,105 @@
+"""Matrix products: of a tensor with a weight, and of two tensors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradscope.predict import _axes
+from gradscope.predict._axes import Array, Axis
+from gradscope.predict._combine import added
+from gradscope.predict._rules import Call, rule
+from gradscope.predict._scores import Scores
+from gradscope.predict._table import Table, aligned_dim, permuted, relabelled, scaled
+
+
+@rule("mm", "bmm", "matmul", "mv", "dot")
+def multiply(call: Call) -> Table:
+    """x @ y."""
+    return product(call.args[0], call.args[1])
+
+
+@rule("addmm", "baddbmm", "addmv")
+def multiply_add(call: Call) -> Table:
+    """beta * bias + alpha * x @ y."""
+    bias, x, y = call.args[:3]
+    out, alpha, beta = product(x, y), call.kwargs.get("alpha", 1), call.kwargs.get("beta", 1)
+    out = out if alpha == 1 else scaled(out, alpha)
+    return added(out, bias, float(beta)) if beta else out
+
+
+@rule("linear")
+def linear(call: Call) -> Table:
+    """x @ weight^T + bias."""
+    x, weight = call.args[:2]
+    bias = call.given(2, "bias")
+    out = product(x, permuted(weight, (1, 0)))
+    return out if bias is None else added(out, bias)
+
+
+def product(x: Table, y: Table) -> Table:
+    """x @ y over the last dimension of x; leading dimensions of y are a batch.
+
+    With independent x and y, E z_I z_J = sum over pairs (k, k') of E x x' E y y': exact for a weight y at any width.
+    """
+    if len(y.dims) == 1:
+        column = product(x, relabelled(y, (y.dims[0], ())))
+        return relabelled(column, column.dims[:-1])
+    if attention := x.notes.get("attention"):
+        return attention.mix(x, y)
+    x, y = aligned_dim(x, len(x.dims) - 1, y, len(y.dims) - 2)
+    batch = len(y.dims) - 2
+    for i in range(batch):
+        x, y = aligned_dim(x, i, y, i)
+    shared = _flat(y.dims[:batch])
+    rows, inner, columns = _flat(x.dims[batch:-1]), x.dims[-1], y.dims[-1]
+    sizes = [[_length(part, kind) for part in (shared, rows, inner, columns)] for kind in ("classes", "groups")]
+    cx, cy = _cube(x.second, sizes[0], 0, 1, 2), _cube(y.second, sizes[0], 0, 2, 3)
+    counts = [_counts(part) for part in (rows, inner, columns)]
+    full = [a.classes for a in (*shared, *rows, *columns)]
+
+    def backward(gradient: Array) -> list[Array]:
+        g = _cube(gradient, sizes[0], 0, 1, 3)
+        gx = (g * counts[2]) @ cy.transpose(0, 2, 1)
+        gy = (cx * counts[0][:, None]).transpose(0, 2, 1) @ g
+        return [gx.reshape(x.second.shape), gy.reshape(y.second.shape)]
+
+    positions = _positions(inner)
+    mean = _cube(x.mean, sizes[1], 0, 1, 2) * positions @ _cube(y.mean, sizes[1], 0, 2, 3)
+    out = Table(
+        (*x.dims[:-1], columns),
+        mean.reshape([len(a.groups) for a in (*shared, *rows, *columns)]),
+        ((cx * counts[1]) @ cy).reshape(full),
+        (x, y),
+        backward,
+    )
+    if batch and not x.is_initial and not y.is_initial:
+        out.notes["scores"] = Scores(x, y)
+    return out
+
+
+def _flat(dims: tuple[tuple[Axis, ...], ...]) -> tuple[Axis, ...]:
+    return tuple(axis for dim in dims for axis in dim)
+
+
+def _length(axes: tuple[Axis, ...], kind: str) -> int:
+    return math.prod(axis.classes if kind == "classes" else len(axis.groups) for axis in axes)
+
+
+def _cube(array: Array, sizes: list[int], *parts: int) -> Array:
+    return array.reshape([sizes[p] for p in parts])
+
+
+def _counts(axes: tuple[Axis, ...]) -> Array:
+    out = np.ones(1)
+    for axis in axes:
+        out = np.multiply.outer(out, _axes.pair_counts(axis)).ravel()
+    return out
+
+
+def _positions(axes: tuple[Axis, ...]) -> Array:
+    out = np.ones(1)
+    for axis in axes:
+        out = np.multiply.outer(out, np.array(axis.groups, dtype=float)).ravel()
+    return out
