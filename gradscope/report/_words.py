@@ -82,11 +82,11 @@ def share(fraction: float) -> str:
     return f"{percent:.3g} %"
 
 
-def some(names: Sequence[str], *, limit: int = 4, more: str = "...") -> str:
-    """The first names and the last: `layers.0, layers.1, ... layers.28 (29 layers)`."""
+def some(names: Sequence[str], *, limit: int = 4) -> str:
+    """The first names and how many there are besides: `layers.0, layers.1, layers.2 and 27 more`."""
     if len(names) <= limit:
         return ", ".join(names)
-    return f"{', '.join(names[: limit - 1])}, {more} {names[-1]} ({count(len(names), 'layer')})"
+    return f"{', '.join(names[: limit - 1])} and {len(names) - limit + 1} more"
 
 
 def tail(name: str, width: int, *, more: str = "...") -> str:

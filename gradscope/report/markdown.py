@@ -36,7 +36,7 @@ def _findings(findings: tuple[Finding, ...], look: Look) -> Iterator[str]:
         return
     yield from ("", "| | finding | layers | evidence | limit |", "|---|---|---|---|---|")
     for f in worst_first(findings):
-        layers = _plain(some([look.clean(name) for name in f.layers], more=look.glyph("more")), look)
+        layers = _plain(some([look.clean(name) for name in f.layers]), look)
         evidence = "<br>".join(f"{_plain(name, look)} {estimate(value)}" for name, value in f.evidence.items())
         limit = f"{number(f.threshold.value)} {_plain(f.threshold.unit, look)}" if f.threshold else ""
         what = f"**{f.code} {f.name}**<br>{_plain(f.message, look)}"

@@ -181,17 +181,19 @@ def sick(depth: int = 30) -> Report:
         "orthogonal-init", ("GS201", "GS103"), names, CODE, "unsafe", "An orthogonal matrix keeps every direction."
     )
     bad = Prescription("clip-threshold", ("GS201",), (), "clip(1.0)", "safe", "Limits the step.")
+    also = Prescription("xavier-init", ("GS201",), names, "xavier()", "unsafe", "Keeps the variance both ways.")
     verifications = (
         Verification(bad, False, gain, gain, trial(2.301, rate=0.01), trial(2.302, rate=0.1), "the loss did not fall"),
         Verification(
             good,
             True,
-            gain,
-            {"gradient_gain": number(0.83)},
+            {**gain, "GS201 findings": number(1.0), "GS103 findings": number(1.0)},
+            {"gradient_gain": number(0.83), "GS201 findings": number(0.0), "GS103 findings": number(0.0)},
             trial(2.301, rate=0.01),
             trial(0.41, rate=0.1),
             "3 of 3 seeds train",
         ),
+        Verification(also, True, gain, {"gradient_gain": number(0.4)}, None, trial(1.07, rate=0.1), "2 of 3 seeds"),
     )
     return report_of(
         layers,
@@ -199,7 +201,7 @@ def sick(depth: int = 30) -> Report:
         findings=findings,
         verifications=verifications,
         recipe={
-            "clip": {"max_norm": 1.2, "clipped": 0.04},
+            "clip": {"max_norm": 1.2, "clipped": 0.04, "code": "clip_grad_norm_(model.parameters(), 1.2)"},
             "learning_rate": {"value": number(0.1), "for": "SGD"},
         },
         gaps=(Gap("layers.7.foo", "unknown function foo"),),

@@ -30,7 +30,7 @@ def test_code_is_fenced_as_it_is() -> None:
 
 
 def test_a_fence_in_the_code_does_not_end_it() -> None:
-    bad, good = fixtures.sick().verifications
+    bad, good, _ = fixtures.sick().verifications
     code = "x = '''\n```\n'''"
     changed = replace(good, prescription=replace(good.prescription, code=code))
     text = render(replace(fixtures.sick(), verifications=(bad, changed)), "markdown")

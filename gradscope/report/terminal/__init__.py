@@ -12,11 +12,12 @@ from gradscope.report.terminal.depth import depth
 from gradscope.report.terminal.facts import facts
 from gradscope.report.terminal.findings import findings
 from gradscope.report.terminal.layers import layers
+from gradscope.report.terminal.recipe import recipe
 from gradscope.report.terminal.remedies import remedies
 from gradscope.report.terminal.verdict import verdict
 from gradscope.schema import Report
 
-_SECTIONS = (verdict, findings, depth, layers, remedies, facts)
+_SECTIONS = (verdict, findings, depth, layers, remedies, recipe, facts)
 
 
 @output_format("terminal", suffix=".txt")

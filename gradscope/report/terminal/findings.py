@@ -49,7 +49,7 @@ def _one(finding: Finding, look: Look) -> Iterator[RenderableType]:
     rows: list[tuple[str | Text, ...]] = []
     if finding.layers:
         names = [look.clean(name) for name in finding.layers]
-        where = Text(some(names, more=look.glyph("more")))
+        where = Text(some(names))
         where.append(f"  {look.clean(finding.source)}" if finding.source else "", "dim")
         rows.append(("layers" if len(names) > 1 else "layer", where))
     rows.extend((_label(name), estimate(value)) for name, value in list(finding.evidence.items())[:_EVIDENCE])

@@ -26,7 +26,14 @@ def test_before_after_and_both_losses_are_shown() -> None:
     assert re.search(r"gradient gain +3e-8 → 0\.83", text)
     assert re.search(r"loss, untouched +█+  2\.303 → 2\.301", text)
     assert re.search(r"loss, with this +█.*▂  2\.303 → 0\.41", text)
-    assert "40 steps, 3 seeds, best of 2 learning rates" in text
+    assert re.search(r"findings +GS201 1 → 0, GS103 1 → 0", text)
+    assert "40 steps, 3 seeds, best of 2 learning rates; 3 of 3 seeds train" in " ".join(text.split())
+
+
+def test_only_the_best_remedy_is_shown_in_full() -> None:
+    text = render(fixtures.sick(), "terminal")
+    assert re.search(r"xavier-init +2\.303 → 1\.07  SGD, rate 0\.1", text)
+    assert "xavier()" not in text
 
 
 def test_what_did_not_help_is_named_with_its_reason_and_without_code() -> None:
@@ -36,7 +43,7 @@ def test_what_did_not_help_is_named_with_its_reason_and_without_code() -> None:
 
 
 def test_a_loss_that_blew_up_is_no_bar() -> None:
-    bad, good = fixtures.sick().verifications
+    bad, good, _ = fixtures.sick().verifications
     assert good.trial is not None
     blown = replace(good, trial=replace(good.trial, curve=(2.3, float("inf"), float("nan"))))
     text = render(replace(fixtures.sick(), verifications=(bad, blown)), "terminal")
