@@ -40,16 +40,25 @@ class Config:
     uncovered_parameters: Threshold = Threshold(
         0.5, "share of parameter elements", "an audit that sees less than half says so"
     )
+    trial_gain: Threshold = Threshold(
+        0.1, "share of the loss that doing nothing leaves", "less is within what seeds and batches vary by"
+    )
+    input_offset: Threshold = Threshold(3.0, "standard deviations between zero and the mean input", "LeCun et al. 1998")
+    input_scale: Threshold = Threshold(10.0, "times larger or smaller than unit rms", "LeCun et al. 1998")
 
     # Budgets
     spectral_tolerance: float = 1e-2  # relative error allowed in a layer's spectral norm
     confidence: float = 0.99  # of every upper bound, over the random start vectors of the whole model
     is_certified: bool = False  # iterate until high / low - 1 <= spectral_tolerance
     operator_samples: int = 2  # samples of the batch that block and network Jacobians are taken on
-    network_iterations: int = 4  # bidiagonalization steps for the whole network
+    network_iterations: int = 3  # bidiagonalization steps for the whole network
     block_iterations: int = 3  # bidiagonalization steps for the blocks, all blocks in one pass
     input_fake_trials: int = 150  # inputs tried without data before the search for example inputs gives up
     input_real_trials: int = 12  # of those, inputs tried with real numbers, forward and backward
+    trial_steps: int = 60  # of a short training
+    trial_steps_least: int = 12  # of a short training of a large model; below nothing can be told
+    trial_seeds: int = 3  # data orders and initializations a model is trained with
+    trial_seconds: float = 20.0  # of one CPU thread that all short trainings together may take, as estimated
     timeout: float = 600.0  # seconds a target may take in its own process
     memory: float = 16.0  # GiB of address space a target may take beyond what torch itself maps
     file_size: float = 1.0  # GiB a target may write into one file

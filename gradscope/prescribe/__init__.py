@@ -1,0 +1,91 @@
+"""Findings -> changes that may help, and the proof of those that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from gradscope.config import Config
+from gradscope.prescribe._budget import plan
+from gradscope.prescribe._contest import SETTINGS, TRAININGS, Arena, Make, Outcome
+from gradscope.prescribe._copies import untouched
+from gradscope.prescribe._inputs import example_inputs
+from gradscope.prescribe._rehearsal import Rehearsal
+from gradscope.prescribe._remedy import REMEDIES, Advice, Case, Remedy
+from gradscope.prescribe._task import learning_task
+from gradscope.prescribe._verify import Facts, Verifier, words
+from gradscope.schema import Finding, LayerGraph, Prescription, Profile, Subject, Verification
+
+__all__ = ["prescriptions", "verify"]
+
+
+def prescriptions(
+    findings: Sequence[Finding], subject: Subject, graph: LayerGraph, profile: Profile, config: Config
+) -> tuple[Prescription, ...]:
+    """Every change that a remedy proposes for the warnings and errors among the findings; none for a healthy model."""
+    serious = tuple(finding for finding in findings if finding.severity != "info")
+    case = Case(serious, subject, graph, profile, config)
+    remedies = [item for item in REMEDIES if isinstance(item, Remedy)]
+    return tuple(prescription for remedy in remedies for prescription in remedy.prescriptions(case))
+
+
+def verify(
+    prescriptions: Sequence[Prescription],
+    subject: Subject,
+    before: Facts,
+    *,
+    again: Callable[[Subject], Facts],
+    config: Config,
+    progress: Callable[[str, float], None] | None = None,
+) -> tuple[tuple[Verification, ...], dict[str, dict[str, Any]]]:
+    """Apply each prescription to a copy, measure it again, and train it briefly against the untouched model.
+
+    A prescription is accepted if the findings that it is for are gone or milder, and if it reaches at least
+    `config.trial_gain` less loss than doing nothing on two of three seeds. The user's model is only copied.
+
+    Args:
+        prescriptions: what to try.
+        subject: the model, its inputs and its loss.
+        before: its profile and findings.
+        again: measures and diagnoses a changed subject.
+        config: thresholds and budgets.
+        progress: is told (what is tried, fraction done).
+
+    Returns:
+        Verifications, accepted ones first and best first; and settings for the training loop, by name.
+
+    Raises:
+        GradscopeError: the user's batches cannot be used.
+    """
+    if not prescriptions:
+        return (), {}
+    report = progress or (lambda what, fraction: None)
+    report("prescribe: doing nothing", 0.0)
+    task = learning_task(subject)
+    nodes = [layer.node for layer in before[0].layers]
+    budget = plan(nodes, subject.info.trainable_parameters, len(prescriptions), TRAININGS, config)
+    arena = Arena(task, budget, subject.info.seed)
+    bare = partial(untouched, subject)
+    try:
+        nothing = arena.contest(bare, finalists=len(SETTINGS))  # doing nothing gets every chance
+    except Exception as error:  # the user's model and data: that they cannot be trained is the result
+        note = f"the model cannot be trained on {task.words}: {words(error)}"
+        return tuple(Verification(p, False, {}, {}, None, None, note) for p in prescriptions), {}
+    verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config)
+    pairs = verifier.verified(prescriptions, report)
+    best, outcome = pairs[0]
+    if best.accepted and outcome is not None:
+        bare, nothing = verifier.making(best.prescription), outcome
+    report("prescribe: settings", 0.9)
+    return tuple(verification for verification, _ in pairs), _recipe(arena, bare, nothing, config)
+
+
+def _recipe(arena: Arena, make: Make, outcome: Outcome, config: Config) -> dict[str, dict[str, Any]]:
+    """Settings rehearsed on the model that reached this outcome; none for one that does not learn."""
+    start, gain = outcome.curves[0][0], config.trial_gain.value
+    if not outcome.finals[0] <= start - gain * abs(start):
+        return {}
+    rehearsal = Rehearsal(arena, make, outcome.setting.method)
+    settings = {item.name: item.advise(rehearsal) for item in REMEDIES if isinstance(item, Advice)}
+    return {name.replace("-", "_"): values for name, values in settings.items() if values}

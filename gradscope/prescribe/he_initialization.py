@@ -1,0 +1,41 @@
+"""He initialization: normal weights with the gain of the activation that really follows.
+
+Keeps the second moment of the activations from layer to layer at initialization: a weight has the standard
+deviation gain / sqrt(fan_in) with gain = 1 / sqrt(E[phi(z)^2]), z ~ N(0, 1), computed by quadrature of the
+activation phi found in the graph (sqrt(2) for a ReLU, 1.59 for tanh). Layers that feed a norm are left alone, for
+their scale is divided out again; layers that feed a softmax, a product or the output get gain 1. Biases become zero.
+
+Helps where signals or gradients shrink or grow from layer to layer. Can hurt where the scale of the inputs is the
+trouble, and does nothing for activations that lose the gradient at every scale, such as the sigmoid.
+
+References:
+    He, Zhang, Ren, Sun 2015, Delving Deep into Rectifiers, arXiv 1502.01852, section 2.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gradscope.prescribe._drawing import drawable, loops, why, without_bias
+from gradscope.prescribe._remedy import SIGNAL_PROPAGATION, Case, Change, remedy
+from gradscope.prescribe._text import program
+from gradscope.prescribe._weights import WeightLayer
+
+
+@remedy(resolves=SIGNAL_PROPAGATION, applicability="safe")
+def he_initialization(case: Case) -> Iterator[Change]:
+    """One change: all weights that no norm follows."""
+    layers = drawable(case)
+    if layers:
+        yield Change(
+            program(loops(case, layers, _draw)),
+            tuple(layer.name for layer in layers),
+            f"Normal weights that keep the second moment of the activations: {why(layers)}.",
+        )
+
+
+def _draw(layers: Sequence[WeightLayer], gain: str) -> list[str]:
+    return [
+        f"torch.nn.init.normal_(module.weight, std={gain} / module.weight[0].numel() ** 0.5)",
+        *without_bias(layers),
+    ]
