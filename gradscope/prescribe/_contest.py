@@ -81,9 +81,6 @@ class Arena:
 
     def contest(self, make: Make, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
         """Find the best setting on the first seed, and train with it on the others.
-
-        All settings are tried for a third of the steps; the best ones for all steps.
-
         Args:
             make: the model that competes.
             to_beat: on the first seed; a model that does not get below is not trained on the others.
@@ -95,6 +92,12 @@ class Arena:
         more = self.seeds[1:] if final(curves[best]) <= to_beat else ()
         others = [self.train(make, best, seed) for seed in more]
         return Outcome(best, (tuple(curves[best]), *map(tuple, others)))
+
+    def screened(self, make: Make) -> list[Setting]:
+        """The settings, best first, by what they reach in a fraction of the steps."""
+        steps = max(1, self.plan.steps // SCREENING)
+        reached = {setting: final(self.train(make, setting, self.first_seed, steps=steps)) for setting in SETTINGS}
+        return sorted(SETTINGS, key=reached.__getitem__)
 
     def train(
         self, make: Make, setting: Setting, seed: int, *, steps: int = 0, hooks: Hooks | None = None
