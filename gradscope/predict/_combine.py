@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gradscope.predict._axes import Array
-from gradscope.predict._gaussian import Lineage, table_of
+from gradscope.predict._fixed import fitted
+from gradscope.predict._gaussian import Lineage, lineage_of, table_of
 from gradscope.predict._table import Table, aligned, firsts, seconds
 
 
@@ -14,7 +15,7 @@ def added(x: Table, y: Table, factor: float = 1.0) -> Table:
     if kin := _kin(x, y):
         a, b = kin
         return _joined(x, y, a.value + factor * b.value, 1.0, factor)
-    x, y = aligned(x, y)
+    x, y = aligned(*fitted(x, y))
     axes = x.axes
     cross = firsts(x.mean, axes) * seconds(y.mean, axes) + firsts(y.mean, axes) * seconds(x.mean, axes)
     second = x.second + factor**2 * y.second + factor * cross
@@ -26,7 +27,7 @@ def multiplied(x: Table, y: Table) -> Table:
     if kin := _kin(x, y):
         a, b = kin
         return _joined(x, y, a.value * b.value, b.value, a.value)
-    x, y = aligned(x, y)
+    x, y = aligned(*fitted(x, y))
     return Table(x.dims, x.mean * y.mean, x.second * y.second, (x, y), lambda g: [g * y.second, g * x.second])
 
 
@@ -39,10 +40,14 @@ def combined(x: Table, y: Table, function: Callable[[Array, Array], tuple[Array,
 
 
 def _kin(x: Table, y: Table) -> tuple[Lineage, Lineage] | None:
-    a, b = x.lineage, y.lineage
-    if a is None or b is None or a.base is not b.base or x.dims != y.dims:
+    if x.dims != y.dims or not (_has_lineage(x) and _has_lineage(y)):
         return None
-    return a, b
+    a, b = lineage_of(x), lineage_of(y)
+    return (a, b) if a.base is b.base else None
+
+
+def _has_lineage(x: Table) -> bool:
+    return x.lineage is not None or ("multiple_of" in x.notes and _has_lineage(x.notes["multiple_of"][0]))
 
 
 def _joined(x: Table, y: Table, value: Array, slope_x: Array | float, slope_y: Array | float) -> Table:

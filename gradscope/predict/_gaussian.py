@@ -88,7 +88,11 @@ class Lineage:
 
 
 def lineage_of(x: Table) -> Lineage:
-    """The lineage of a table; one that has none is its own base."""
+    """The lineage of a table: of what it is a multiple of, or as its own base."""
+    if x.lineage is None and "multiple_of" in x.notes:
+        parent, factor = x.notes["multiple_of"]
+        lineage = lineage_of(parent)
+        x.lineage = lineage.onward(parent, lineage.value * factor, np.full_like(lineage.slope, factor))
     if x.lineage is None:
         base = _base(x)
         value = base.mean[:, None] + base.deviation[:, None] * grid()[0]

@@ -20,7 +20,7 @@ from gradscope.predict._table import Table, constant, independent
 
 _RANDOM = {"randn", "rand", "randint", "randperm", "normal_", "uniform_", "bernoulli_", "bernoulli", "exponential_",
            "native_dropout", "rand_like", "randn_like", "random_", "multinomial", "normal"}  # fmt: skip
-_DRAWS_INTO = {"normal_", "uniform_", "bernoulli_", "exponential_"}
+_OVERWRITES = {"normal_", "uniform_", "bernoulli_", "exponential_", "fill_", "zero_", "copy_"}
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Trace(TorchDispatchMode):
         self.initial = initial
         self.fallbacks = Fallbacks()
         self.parameters: dict[int, Table] = {}
+        self._constants: dict[tuple[Any, ...], Table] = {}
         self._rules = RULES.load()
 
     # --- what is known of a tensor ------------------------------------------------------------------
@@ -98,7 +99,7 @@ class Trace(TorchDispatchMode):
     def _first_table(self, tensor: Tensor) -> Table:
         value = self.value(tensor)
         if value is not None:
-            return table_of_value(value)
+            return self._constant_table(value)
         drawn = self.initial.find(tensor)
         if drawn is None:
             self.fallbacks.reasons["a tensor that nothing initialized"] += 1
@@ -107,6 +108,13 @@ class Trace(TorchDispatchMode):
             table = independent(tensor.shape, drawn.mean, drawn.second_moment)
             return self.parameters.setdefault(id(tensor), table)
         return independent(tensor.shape, drawn.mean, drawn.second_moment)
+
+    def _constant_table(self, value: Tensor) -> Table:
+        """Views of one constant share their table."""
+        key = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype)
+        if key not in self._constants:
+            self._constants[key] = table_of_value(value)  # it keeps the value, and so its address, alive
+        return self._constants[key]
 
     # --- operators ----------------------------------------------------------------------------------
 
@@ -154,11 +162,10 @@ class Trace(TorchDispatchMode):
         to_table = lambda leaf: self.table(leaf) if isinstance(leaf, Tensor) else leaf  # noqa: E731
         shapes = tuple(tuple(t.shape) for t in outputs)
         plain = _functional(func)
-        in_place = func._schema.is_mutable and name not in _DRAWS_INTO
-        table_args, table_kwargs = tree_map(to_table, (args, kwargs))
-        call = Call(
-            name.rstrip("_") if in_place or name in _DRAWS_INTO else name, plain, table_args, table_kwargs, shapes
-        )
+        overwritten = args[:1] if name in _OVERWRITES else ()  # what stood there does not matter
+        table_args, table_kwargs = tree_map(to_table, (args[len(overwritten) :], kwargs))
+        is_in_place = func._schema.is_mutable and name.endswith("_")
+        call = Call(name.rstrip("_") if is_in_place else name, plain, (*overwritten, *table_args), table_kwargs, shapes)
         rule = self._rule(call, func, inputs)
         try:
             if rule is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._mask import masked
 from gradscope.predict._normalize import normalized
@@ -29,7 +27,10 @@ def add(call: Call) -> Table:
         return masked(x, y) if "mask" in y.notes else masked(y, x)
     if factor == -1.0 and y.notes.get("mean_of", (None,))[0] is x:
         return normalized(x, y.notes["mean_of"][1], 0.0, is_scaling=False)
-    return added(x, y, factor)
+    out = added(x, y, factor)
+    if "scores" in x.notes:
+        out.notes["scores"] = x.notes["scores"].biased(y.second_moment - y.average**2)
+    return out
 
 
 @rule("mul", "div", "true_divide")
@@ -47,7 +48,9 @@ def multiply(call: Call) -> Table:
         if number is not None:
             return applied(y, lambda t: number / t)
         return multiplied(x, applied(y, lambda t: 1.0 / t))
-    return multiplied(x, y) if number is None else _times(y, number)
+    if number is not None:
+        return _times(y, number)
+    return _kept(x, y) if "keep" in y.notes else multiplied(x, y)
 
 
 @rule("addcmul")
@@ -67,11 +70,19 @@ def extreme(call: Call) -> Table:
     return applied(x, lambda t: t.clamp(min=number) if call.name == "maximum" else t.clamp(max=number))
 
 
+def _kept(x: Table, mask: Table) -> Table:
+    """x times a dropout mask."""
+    out = multiplied(x, mask)
+    if "attention" in x.notes:
+        out.notes["attention"] = x.notes["attention"].dropped(1.0 - mask.notes["keep"])
+    return out
+
+
 def _times(x: Table, factor: float) -> Table:
     out = scaled(x, factor)
-    if x.lineage is not None:
-        ones = np.ones_like(x.lineage.slope)
-        out.lineage = x.lineage.onward(x, x.lineage.value * factor, ones * factor)
+    if "keep" in x.notes:
+        out.notes["keep"] = x.notes["keep"]
+    out.notes["multiple_of"] = (x, factor)
     if "scores" in x.notes:
         out.notes["scores"] = x.notes["scores"].scaled(factor)
     if "attention" in x.notes:

@@ -18,7 +18,9 @@ def embedding(call: Call) -> Table:
     weight, indices = call.args[:2]
     if indices.value is None:
         raise NoRule("indices that depend on data")
-    return looked_up(weight, indices.value)
+    out = looked_up(weight, indices.value)
+    out.is_initial = False
+    return out
 
 
 def looked_up(weight: Table, indices: Tensor) -> Table:

@@ -10,7 +10,7 @@ from gradscope.predict import _axes
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._combine import added
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._scores import Scores
+from gradscope.predict._attention import Scores
 from gradscope.predict._table import Table, aligned_dim, permuted, relabelled, scaled
 
 

@@ -84,8 +84,8 @@ def max_pool(call: Call) -> list[Table | None] | Table:
 def _maximum(x: Table, windows: Sequence[Array]) -> Table:
     source = _with_lattices(x, windows)
     axes, start = source.axes, len(source.axes) - len(windows)
-    lineage = lineage_of(source)
-    averages = source.second - lineage_mean_product(source)
+    base = lineage_of(source).base
+    averages = base.correlation * base.scale
     spans = []
     for i, sources in enumerate(windows):
         axis = axes[start + i]
@@ -111,14 +111,7 @@ def _maximum(x: Table, windows: Sequence[Array]) -> Table:
         return [table.slope * _routed(gradient, axes, start, spans, windows)]
 
     dims = (*source.dims[: len(source.dims) - len(windows)], *(s[0] for s in spans))
-    return Table(dims, mean, second, (source,), backward)
-
-
-def lineage_mean_product(x: Table) -> Array:
-    """E x_I E x_J for every class."""
-    from gradscope.predict._table import firsts, seconds
-
-    return firsts(x.mean, x.axes) * seconds(x.mean, x.axes)
+    return Table(dims, mean, second, (base.table,), backward)
 
 
 def _routed(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gradscope.predict import _distribution as distribution
-from gradscope.predict._combine import multiplied
+from gradscope.predict._combine import added, multiplied
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, independent
+from gradscope.predict._table import Table, constant, independent
 
 
 @rule("native_dropout", "dropout", "feature_dropout")
@@ -28,6 +28,22 @@ def bernoulli(call: Call) -> Table:
     out = independent(call.shape, p, p)
     out.notes["keep"] = p
     return out
+
+
+@rule("fill", "zero")
+def fill(call: Call) -> Table:
+    """Every entry the same number."""
+    number = 0.0 if call.name == "zero" else call.args[1]
+    if isinstance(number, Table):
+        raise NoRule("filling with a tensor")
+    return constant(call.shape, float(number))
+
+
+@rule("copy")
+def overwrite(call: Call) -> Table:
+    """The numbers of another tensor."""
+    source = call.args[1]
+    return source if source.shape == call.shape else added(source, constant(call.shape, 0.0))
 
 
 @rule("randn", "rand", "normal", "uniform", "randn_like", "rand_like", "exponential")
