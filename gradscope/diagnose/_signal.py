@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from gradscope.schema import Estimate, LayerProfile, Profile
@@ -116,11 +117,23 @@ def largest_steps(steps: Sequence[tuple[float, LayerProfile]], total: float) -> 
 
 
 _MOST = 0.9  # of the whole change
+_FEW = 4  # layers that a sentence can name
 
 
 def exact(value: float, method: str = "measured") -> Estimate:
     """A number derived from measured ones."""
     return Estimate.exact(value, method)
+
+
+def share_of(culprits: Sequence[str], steps: Sequence[tuple[float, LayerProfile]], total: float) -> str:
+    """Where most of a change happens, in words: a few layers by name, or one kind of layer all along the way."""
+    if len(culprits) <= _FEW:
+        return f"most of it at {names(culprits, _FEW)}"
+    kinds = Counter(layer.node.op for _, layer in steps if layer.name in culprits)
+    kind, count = kinds.most_common(1)[0]
+    if count < len(culprits) / 2:
+        return f"spread over {len(culprits)} layers, {abs(total) / len(culprits):.2f} decades each"
+    return f"spread over its {count} {kind} layers, {abs(total) / count:.2f} decades each"
 
 
 def names(layers: Sequence[str], limit: int = 3) -> str:

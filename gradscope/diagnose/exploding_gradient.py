@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._signal import exact, gradient_decades, largest_steps, names
+from gradscope.diagnose._signal import exact, gradient_decades, largest_steps, share_of
 from gradscope.schema import Finding, Profile
 
 
@@ -41,7 +41,7 @@ def exploding_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
             layers=culprits,
             message=(
                 f"The gradient grows by {total:.1f} decades from the output back to {steps[0][1].name} "
-                f"({len(steps)} layers); most of it at {names(culprits)}."
+                f"({len(steps)} layers); {share_of(culprits, steps, total)}."
             ),
             evidence={"decades_gained": exact(total), "decades_per_layer": exact(total / len(steps))},
             threshold=error if is_error else warning,

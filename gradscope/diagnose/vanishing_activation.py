@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._signal import activation_decades, exact, largest_steps, names
+from gradscope.diagnose._signal import activation_decades, exact, largest_steps, share_of
 from gradscope.schema import Finding, Profile
 
 
@@ -40,7 +40,7 @@ def vanishing_activation(profile: Profile, config: Config) -> Iterator[Finding]:
                 layers=culprits,
                 message=(
                     f"The activations shrink by {-total:.1f} decades from {steps[0][1].name} to {steps[-1][1].name} "
-                    f"({len(steps)} layers); most of it at {names(culprits)}."
+                    f"({len(steps)} layers); {share_of(culprits, steps, total)}."
                 ),
                 evidence={"decades_lost": exact(-total), "decades_per_layer": exact(-total / len(steps))},
                 threshold=threshold,

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradscope.config import Config
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import expected_loss, output_variation
-from gradscope.measure._operators import block_spectra, network_spectrum
+from gradscope.measure._operators import Trace, block_spectra, network_spectrum
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
@@ -26,7 +26,7 @@ class Capture(Protocol):
     """`capture.graph`, which the pipeline hands in."""
 
     def __call__(
-        self, subject: Subject, observer: Instruments | None = None, *, keep_edges: bool = False
+        self, subject: Subject, observer: Any = None, *, keep_edges: bool = False
     ) -> tuple[LayerGraph, Run]: ...
 
 
@@ -124,12 +124,13 @@ def _jacobians(
 ) -> tuple[dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """Network and block Jacobians on a few samples; attention runs on the kernel that has second derivatives."""
     small = _first_samples(subject, batch, config.operator_samples)
-    like = next(subject.model.parameters())
+    trace = Trace()
     with sdpa_kernel(SDPBackend.MATH):
-        graph, run = capture(small, keep_edges=True)
+        with trace:
+            graph, run = capture(small, trace, keep_edges=True)
         seed = subject.info.seed
-        network = network_spectrum(graph, run, like, config, seed)
-        blocks, gaps = block_spectra(graph, run, like, config, seed)
+        network = network_spectrum(graph, run, trace, config, seed)
+        blocks, gaps = block_spectra(graph, run, trace, config, seed)
     norm = network["jacobian_spectral_norm"]
     return network, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
 

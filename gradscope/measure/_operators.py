@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,34 +11,57 @@ import torch
 from torch import Tensor
 
 from gradscope.config import Config
-from gradscope.schema import BlockProfile, Estimate, Gap, LayerGraph, Run
+from gradscope.measure._tangents import Recording, push
+from gradscope.pytree import main_tensor
+from gradscope.schema import BlockProfile, Estimate, Gap, LayerCall, LayerGraph, Run
 from gradscope.spectra import operator_spectrum
+
+_AGREEMENT = 1e-3  # relative: two derivatives in float32 further apart are not of one function
+
+
+class Disagreement(Exception):
+    """The two ways to differentiate do not give one operator."""
 
 
 @dataclass(slots=True)
 class JacobianOperator:
-    """d(outputs) / d(inputs) between edges of a live autograd graph.
+    """d(output) / d(inputs) between two places of a live run; dropout masks and batch statistics are those of the run.
 
-    J^T u is a backward pass over the part of the graph in between; J v is the derivative of J^T u with
-    respect to u, which costs a second backward pass through it (Pearlmutter 1994's trick, transposed).
-    Dropout masks and batch statistics are those of the run.
+    J^T u is a backward pass over the part of the graph in between. J v replays the run on tangents; where a call
+    has no forward derivative, J v is the derivative of J^T u with respect to u, a second backward pass.
     """
 
     output: Any  # autograd edge
     inputs: Sequence[Any]  # autograd edges
     output_like: Tensor
     input_likes: Sequence[Tensor]
+    replay: Callable[[tuple[Tensor, ...]], Tensor] | None
+    _first: tuple[tuple[Tensor, ...], Tensor] | None = None
+    _is_checked: bool = False
     _tangent: tuple[Tensor, list[Tensor | None]] | None = None
 
     def rmatvec(self, u: Tensor) -> tuple[Tensor, ...]:
         """J^T u, one tensor per input."""
         found = torch.autograd.grad([self.output], self.inputs, [u], retain_graph=True, allow_unused=True)
-        return tuple(
+        pulled = tuple(
             torch.zeros_like(z) if g is None else g.detach() for g, z in zip(found, self.input_likes, strict=True)
         )
+        if self._first is not None and not self._is_checked:
+            v, image = self._first
+            back, forth = sum(_dot(g, x) for g, x in zip(pulled, v, strict=True)), _dot(u, image)
+            if not math.isclose(back, forth, rel_tol=_AGREEMENT):
+                raise Disagreement(f"<J^T u, v> = {back:.6g} but <u, J v> = {forth:.6g}")
+            self._is_checked = True
+        return pulled
 
     def matvec(self, v: tuple[Tensor, ...]) -> Tensor:
         """J v."""
+        image = self.replay(v) if self.replay is not None else self._double_backward(v)
+        if self._first is None:
+            self._first = v, image
+        return image
+
+    def _double_backward(self, v: tuple[Tensor, ...]) -> Tensor:
         if self._tangent is None:
             u = torch.zeros_like(self.output_like, requires_grad=True)
             pulled = torch.autograd.grad([self.output], self.inputs, [u], create_graph=True, allow_unused=True)
@@ -51,6 +75,34 @@ class JacobianOperator:
         return torch.zeros_like(self.output_like) if found is None else found.detach()
 
 
+def _dot(a: Tensor, b: Tensor) -> float:
+    return torch.dot(a.flatten(), b.flatten()).item()
+
+
+class Trace(Recording):
+    """A run's torch calls, and where in them every layer's output stands; an observer of that run too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: dict[int, tuple[Tensor, int]] = {}  # layer -> its main output, number of steps before it
+
+    def forward(self, layer: int, call: LayerCall) -> None:
+        """Note what the layer has just computed."""
+        tensor = main_tensor(call.output)
+        if tensor is not None:
+            self.outputs[layer] = tensor, len(self.steps)
+
+    def backward(self, layer: int, gradient: Tensor) -> None:
+        """Nothing: backward passes are made on demand."""
+
+    def replay(self, sources: Sequence[int], end: int) -> Callable[[tuple[Tensor, ...]], Tensor]:
+        """J v from the outputs of some layers to that of a later one."""
+        tensor, stop = self.outputs[end]
+        starts = [self.outputs[i] for i in sources]
+        steps = self.steps[min(position for _, position in starts) : stop]
+        return lambda v: push(steps, {id(t): x for (t, _), x in zip(starts, v, strict=True)}, tensor)
+
+
 def roots(graph: LayerGraph, run: Run) -> list[int]:
     """The layers where differentiable data enters: floating-point inputs, or the embeddings of integer ones."""
     return [
@@ -62,19 +114,19 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
     ]
 
 
-def network_spectrum(graph: LayerGraph, run: Run, like: Tensor, config: Config, seed: int) -> dict[str, Estimate]:
+def network_spectrum(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int) -> dict[str, Estimate]:
     """Largest singular value and rms gain of the Jacobian from the roots to the main output."""
     sources = roots(graph, run)
     ends = [i for i in graph.outputs if i in run.edges]
     if not sources or not ends or ends[0] in sources:
         unknown = Estimate.unknown("no differentiable path from an input to the output")
         return {"jacobian_spectral_norm": unknown, "jacobian_rms_gain": unknown}
-    norm, gain = _spectrum(graph, run, sources, ends[0], like, config.network_iterations, config, seed)
+    norm, gain = _spectrum(graph, run, sources, ends[0], trace, config.network_iterations, config, seed)
     return {"jacobian_spectral_norm": norm, "jacobian_rms_gain": gain}
 
 
 def block_spectra(
-    graph: LayerGraph, run: Run, like: Tensor, config: Config, seed: int
+    graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int
 ) -> tuple[tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """The same for every block, from its entry to its merge."""
     profiles, gaps = [], []
@@ -82,7 +134,7 @@ def block_spectra(
         if block.entry not in run.edges or block.exit not in run.edges:
             profiles.append(BlockProfile(block))
             continue
-        norm, gain = _spectrum(graph, run, [block.entry], block.exit, like, config.block_iterations, config, seed)
+        norm, gain = _spectrum(graph, run, [block.entry], block.exit, trace, config.block_iterations, config, seed)
         if not norm.is_known:
             gaps.append(Gap(f"block {block.name}", norm.method))
         profiles.append(BlockProfile(block, norm, gain))
@@ -94,31 +146,32 @@ def _spectrum(
     run: Run,
     sources: Sequence[int],
     end: int,
-    like: Tensor,
+    trace: Trace,
     iterations: int,
     config: Config,
     seed: int,
 ) -> tuple[Estimate, Estimate]:
-    def empty(node: int) -> Tensor:
-        dtype = getattr(torch, graph.nodes[node].dtype)
-        return torch.zeros(graph.nodes[node].shape, dtype=dtype, device=like.device)
-
-    operator = JacobianOperator(
-        run.edges[end], [run.edges[i] for i in sources], empty(end), [empty(i) for i in sources]
-    )
     generator = torch.Generator().manual_seed(seed)
-    start = tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in operator.input_likes)
-    try:
-        found = operator_spectrum(
-            operator.matvec,
-            operator.rmatvec,
-            start,
-            tolerance=config.spectral_tolerance,
-            probability=1 - config.confidence,
-            iterations=iterations,
+    likes = [trace.outputs[i][0].detach() for i in sources]
+    start = tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in likes)
+    failures = []
+    for replay in (trace.replay(sources, end), None):
+        operator = JacobianOperator(
+            run.edges[end], [run.edges[i] for i in sources], trace.outputs[end][0].detach(), likes, replay
         )
-    except (RuntimeError, NotImplementedError) as error:  # an op on the way has no second derivative
-        reason = f"no Jacobian product: {str(error).splitlines()[0]}"
-        return Estimate.unknown(reason), Estimate.unknown(reason)
-    assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"
-    return found.spectral_norm, found.rms_gain
+        try:
+            found = operator_spectrum(
+                operator.matvec,  # pyright: ignore[reportArgumentType]
+                operator.rmatvec,  # pyright: ignore[reportArgumentType]
+                start,
+                tolerance=config.spectral_tolerance,
+                probability=1 - config.confidence,
+                iterations=iterations,
+            )
+        except (RuntimeError, NotImplementedError, Disagreement) as error:  # a call on the way has no such derivative
+            failures.append(str(error).splitlines()[0])
+            continue
+        assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"
+        return found.spectral_norm, found.rms_gain
+    reason = "no Jacobian product: " + "; ".join(failures)
+    return Estimate.unknown(reason), Estimate.unknown(reason)

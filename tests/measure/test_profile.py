@@ -106,11 +106,11 @@ def test_output_that_ignores_its_input_varies_not_at_all() -> None:
 def test_integer_inputs_enter_through_the_embedding() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Embedding(11, 8), nn.Linear(8, 4))
-    found = profiled(subject(model, torch.randint(0, 11, (3, 5))))
+    found = profiled(subject(model, torch.randint(0, 11, (3, 5))), Config(network_iterations=20))
     weight = model[1].weight
 
     assert found.network["jacobian_spectral_norm"].value == pytest.approx(
-        torch.linalg.matrix_norm(weight, 2).item(), rel=0.02
+        torch.linalg.matrix_norm(weight, 2).item(), rel=1e-3
     )
 
 

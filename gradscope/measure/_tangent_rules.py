@@ -1,0 +1,206 @@
+"""Derivatives of the common torch calls, so that a tangent passes without the call being computed again.
+
+A rule gets a recorded step and the tangents of the tensors it read at first use, and returns the map from
+their tangents to those of its outputs; None: this use of the call has no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Incoming = list[Tensor | None]
+Derivative = Callable[[Incoming], Any]
+Rule = Callable[[Any, Incoming], Derivative | None]
+
+
+def _linear_in_first(step: Any, incoming: Incoming) -> Derivative | None:
+    """Calls that are linear in their first argument, the others constant: apply them to the tangent."""
+    if incoming[0] is None or any(t is not None for t in incoming[1:]) or step.changed:
+        return None
+    rest, kwargs = step.args[1:], step.kwargs
+    return lambda tangents: step.function(tangents[0], *rest, **kwargs)
+
+
+def _affine(step: Any, incoming: Incoming) -> Derivative | None:
+    """Linear layers and convolutions: the same call without its bias."""
+    if incoming[0] is None or any(t is not None for t in incoming[1:]):
+        return None
+    input_, weight, _, *rest = (*step.args, None)[: max(len(step.args), 3)]
+    kwargs = {k: v for k, v in step.kwargs.items() if k != "bias"}
+    if input_ is None or weight is None:
+        return None
+    return lambda tangents: step.function(tangents[0], weight, None, *rest, **kwargs)
+
+
+def _sum(sign: float) -> Rule:
+    """a + alpha b, with broadcasting."""
+
+    def rule(step: Any, incoming: Incoming) -> Derivative | None:
+        is_tensor = [isinstance(a, Tensor) and a.is_floating_point() for a in step.args[:2]]
+        scale = sign * step.kwargs.get("alpha", 1.0)
+        shape = (step.writes or step.reads)[0].shape
+        is_reversed = step.function.__name__ == "__rsub__"
+
+        def derivative(tangents: Incoming) -> Tensor:
+            left, right = tangents[0] if is_tensor[0] else None, tangents[-1] if is_tensor[-1] else None
+            if is_tensor == [True, True] and len(tangents) == 1:  # the same tensor twice
+                right = left
+            factors = (scale, 1.0) if is_reversed else (1.0, scale)
+            parts = [t * f if f != 1 else t for t, f in zip((left, right), factors, strict=True) if t is not None]
+            total = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+            return total.expand(shape)
+
+        return derivative if len(step.args) > 1 else None
+
+    return rule
+
+
+def _product(step: Any, incoming: Incoming) -> Derivative | None:
+    """a * b and a @ b: the product rule."""
+    left, right = step.args[:2]
+    multiply = torch.matmul if "mat" in step.function.__name__ or "mm" in step.function.__name__ else torch.mul
+    if not (isinstance(left, Tensor) and isinstance(right, Tensor)):
+        return (
+            (lambda tangents: tangents[0] * (right if isinstance(left, Tensor) else left)) if not step.kwargs else None
+        )
+    if len(incoming) != 2:
+        return None
+
+    def derivative(tangents: Incoming) -> Tensor:
+        parts = []
+        if tangents[0] is not None:
+            parts.append(multiply(tangents[0], right))
+        if tangents[1] is not None:
+            parts.append(multiply(left, tangents[1]))
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    return derivative
+
+
+def _bias_and_product(step: Any, incoming: Incoming) -> Derivative | None:
+    """addmm(bias, x, weight) with constant bias and weight."""
+    if step.kwargs or len(incoming) != 3 or incoming[0] is not None or incoming[2] is not None:
+        return None
+    weight = step.args[2]
+    return lambda tangents: tangents[1] @ weight
+
+
+def _attention(step: Any, incoming: Incoming) -> Derivative | None:
+    """softmax(q k^T s + mask) v, jointly in q, k and v; its weights are computed once."""
+    query, key, value = step.args[:3] if len(step.args) >= 3 else (None, None, None)
+    options = {**dict(zip(("attn_mask", "dropout_p", "is_causal"), step.args[3:], strict=False)), **step.kwargs}
+    if query is None or options.get("dropout_p") or options.get("enable_gqa") or len(incoming) > 4:
+        return None
+    scale = options.get("scale") or query.shape[-1] ** -0.5
+    scores = query @ key.mT * scale
+    mask = options.get("attn_mask")
+    if options.get("is_causal"):
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+    weights = scores.softmax(-1).nan_to_num(0.0)  # (..., T, S); rows that are masked out attend to nothing
+
+    def derivative(tangents: Incoming) -> Tensor:
+        dq, dk, dv = tangents[:3]
+        change = None
+        for part in (None if dq is None else dq @ key.mT, None if dk is None else query @ dk.mT):
+            change = part if change is None else change if part is None else change + part
+        result = None if dv is None else weights @ dv
+        if change is not None:
+            change = change * weights * scale
+            change = change - weights * change.sum(-1, keepdim=True)
+            result = change @ value if result is None else result + change @ value
+        assert result is not None, "some tangent arrives"
+        return result
+
+    return derivative
+
+
+def _rectified(step: Any, incoming: Incoming) -> Derivative | None:
+    """max(x, 0), told from its output, which autograd keeps unchanged as well."""
+    output = step.writes[0]
+    mask = (output > 0).to(output.dtype)
+    return lambda tangents: tangents[0] * mask
+
+
+def _elementwise(step: Any, incoming: Incoming) -> Derivative | None:
+    """Functions with a symmetric Jacobian: J t is the backward pass of this one call."""
+    if step.changed or len(incoming) != 1:
+        return None
+    with torch.enable_grad():
+        leaf = step.reads[0].detach().requires_grad_()
+        output = step.function(leaf, *step.args[1:], **step.kwargs)
+    if not isinstance(output, Tensor) or output.shape != leaf.shape:
+        return None
+    return lambda tangents: torch.autograd.grad(output, leaf, tangents[0], retain_graph=True)[0]
+
+
+def _normalized(step: Any, incoming: Incoming) -> Derivative | None:
+    """Batch and layer normalization: J = diag(gamma) S with S symmetric, so S t is a backward pass without gamma."""
+    if incoming[0] is None or any(t is not None for t in incoming[1:]):
+        return None
+    names = {
+        "batch_norm": ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+        "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+    }[step.function.__name__]
+    call = {**dict(zip(names, step.args, strict=False)), **step.kwargs}
+    gamma = call.get("weight")
+    input_ = call.pop("input")
+    with torch.enable_grad():
+        leaf = input_.detach().requires_grad_()
+        if step.function.__name__ == "batch_norm" and call.get("training"):
+            call["running_mean"] = call["running_var"] = None
+        output = step.function(leaf, **{**call, "weight": None, "bias": None})
+    if gamma is not None and step.function.__name__ == "batch_norm":
+        gamma = gamma.detach().view(-1, *[1] * (leaf.ndim - 2))
+
+    def derivative(tangents: Incoming) -> Tensor:
+        (symmetric,) = torch.autograd.grad(output, leaf, tangents[0], retain_graph=True)
+        return symmetric if gamma is None else symmetric * gamma.detach()
+
+    return derivative
+
+
+def _dropped(step: Any, incoming: Incoming) -> Derivative | None:
+    """Dropout with the mask that the run drew, told from what became of its input."""
+    if step.changed:
+        return None
+    before, after = step.reads[0].detach(), step.writes[0].detach()
+    scale = torch.where(before == 0, torch.zeros_like(after), after / before)
+    return lambda tangents: tangents[0] * scale
+
+
+_LINEAR = (
+    "view reshape flatten unflatten squeeze unsqueeze transpose permute movedim swapaxes t contiguous clone to float "
+    "double half bfloat16 expand expand_as split chunk unbind narrow select __getitem__ mean sum neg __neg__ repeat "
+    "repeat_interleave avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+    "pad pixel_shuffle flip roll unfold cumsum index_select tril triu type_as"
+)
+_AFFINE = "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
+_SYMMETRIC = (
+    "gelu silu tanh sigmoid elu selu celu leaky_relu mish softplus hardswish hardtanh relu6 exp log sqrt rsqrt abs erf "
+    "sin cos softmax square hardsigmoid softsign logsigmoid pow __pow__ reciprocal"
+)
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_LINEAR.split(), _linear_in_first),
+    **dict.fromkeys(_AFFINE.split(), _affine),
+    **dict.fromkeys(_SYMMETRIC.split(), _elementwise),
+    **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), _sum(1.0)),
+    **dict.fromkeys(("sub", "sub_", "__sub__", "__rsub__", "__isub__"), _sum(-1.0)),
+    **dict.fromkeys(("mul", "__mul__", "__rmul__", "matmul", "__matmul__", "bmm", "mm"), _product),
+    "addmm": _bias_and_product,
+    "scaled_dot_product_attention": _attention,
+    **dict.fromkeys(("relu", "relu_"), _rectified),
+    **dict.fromkeys(("batch_norm", "layer_norm"), _normalized),
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), _dropped),
+}
+
+
+def needs_no_inputs(name: str) -> bool:
+    """Whether the derivative of a call does not depend on what it overwrites."""
+    return RULES.get(name) is _rectified or name in ("add_", "__iadd__", "sub_", "__isub__", "add", "sub")

@@ -1,0 +1,125 @@
+"""J v by replaying a recorded run on tangents: one pass of linear maps, without computing the run again.
+
+Every torch call of the run is kept with the tensors it read. A linear call is applied to the tangent itself,
+the common non-linear ones have their derivative in `_tangent_rules`, all others go by forward-mode
+differentiation of that one call. A product costs a third of differentiating the backward pass once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.overrides import TorchFunctionMode
+
+from gradscope.measure._tangent_rules import RULES, needs_no_inputs
+from gradscope.pytree import map_tensors, tensors_in
+
+Tangents = dict[int, Tensor]  # id of a tensor of the run -> its tangent
+
+
+@dataclass(slots=True)
+class Step:
+    """One torch call of the run.
+
+    Attributes:
+        args, kwargs: the arguments, with the values they had before the call.
+        reads: the floating-point tensors among them, as objects.
+        writes: the floating-point tensors that it returned.
+        changed: positions in `reads` of what it overwrote.
+        derivative: what a rule prepared on first use.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    reads: tuple[Tensor, ...]
+    writes: tuple[Tensor, ...]
+    changed: tuple[int, ...]
+    derivative: Callable[[list[Tensor | None]], Tensor] | None = field(default=None)
+
+    def push(self, tangents: Tangents) -> None:
+        """Give every tensor that the call wrote its tangent."""
+        incoming = [tangents.get(id(t)) for t in self.reads]
+        if all(t is None for t in incoming):
+            for tensor in self.writes:
+                tangents.pop(id(tensor), None)
+            return
+        outgoing = self._apply(incoming)
+        targets = [*self.writes, *(self.reads[i] for i in self.changed)]
+        for tensor, tangent in zip(targets, outgoing, strict=True):
+            if tangent is None:
+                tangents.pop(id(tensor), None)
+            else:
+                tangents[id(tensor)] = tangent
+
+    def _apply(self, incoming: list[Tensor | None]) -> list[Tensor | None]:
+        if self.derivative is None:
+            build = RULES.get(self.function.__name__)
+            self.derivative = build(self, incoming) if build else None
+        if self.derivative is not None:
+            found = self.derivative(incoming)
+            return list(found) if isinstance(found, tuple | list) else [found] * (len(self.writes) + len(self.changed))
+        return self._forward_mode(incoming)
+
+    def _forward_mode(self, incoming: list[Tensor | None]) -> list[Tensor | None]:
+        if self.kwargs.get("dropout_p") or "dropout" in self.function.__name__:
+            raise NotImplementedError(f"{self.function.__name__} would draw a new mask")
+        given = iter(incoming)
+        duals: list[Tensor] = []
+
+        def dual(tensor: Tensor) -> Tensor:
+            if not tensor.is_floating_point():
+                return tensor
+            tangent = next(given)
+            value = tensor.detach().clone() if self.changed else tensor.detach()
+            duals.append(value if tangent is None else forward_ad.make_dual(value, tangent))
+            return duals[-1]
+
+        with forward_ad.dual_level():
+            args, kwargs = map_tensors((self.args, dict(self.kwargs)), dual)
+            output = self.function(*args, **kwargs)
+            outputs = [t for t in tensors_in(output) if t.is_floating_point()]
+            return [forward_ad.unpack_dual(t).tangent for t in (*outputs, *(duals[i] for i in self.changed))]
+
+
+class Recording(TorchFunctionMode):
+    """Keeps every torch call made inside, and so every tensor: identities stay unique."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        reads = [t for t in tensors_in((args, kwargs)) if t.is_floating_point()]
+        versions = [t._version for t in reads]
+        before = (args, kwargs)
+        if reads and not needs_no_inputs(func.__name__) and _may_overwrite(func, args, kwargs):
+            before = map_tensors(before, lambda t: t.detach().clone())
+        output = func(*args, **kwargs)
+        writes = [t for t in tensors_in(output) if t.is_floating_point()]
+        changed = [i for i, (t, v) in enumerate(zip(reads, versions, strict=True)) if t._version != v]
+        if reads and (writes or changed):
+            self.steps.append(Step(func, *before, tuple(reads), tuple(writes), tuple(changed)))
+        return output
+
+
+def _may_overwrite(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    name = function.__name__
+    is_in_place = name.endswith("_") and (not name.endswith("__") or name.startswith("__i") or name == "__setitem__")
+    return is_in_place or bool(kwargs.get("inplace")) or any(a is True for a in args)
+
+
+def push(steps: Sequence[Step], seeds: Tangents, end: Tensor) -> Tensor:
+    """The tangent of `end` after the steps, for given tangents of earlier tensors."""
+    tangents = dict(seeds)
+    with torch.no_grad(), torch._C.DisableTorchFunction():
+        for step in steps:
+            step.push(tangents)
+    found = tangents.get(id(end))
+    return torch.zeros_like(end) if found is None else found

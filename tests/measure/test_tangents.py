@@ -1,0 +1,94 @@
+"""Replayed tangents against forward-mode differentiation of the whole function."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gradscope.measure._tangents import Recording, push
+from tests.subjects import random
+
+WEIGHT, VECTOR = random(6, 6, seed=3).double(), random(6, seed=4).double()
+KERNEL = random(6, 6, 3, seed=5).double()
+
+
+def in_place(x: Tensor) -> Tensor:
+    h = x @ WEIGHT
+    h.mul_(VECTOR)
+    h += x
+    h[:, 0] = h[:, 1] * 2
+    return torch.relu_(h) * F.relu(h - 1, inplace=True)
+
+
+def attention(x: Tensor) -> Tensor:
+    q, k, v = (x.unsqueeze(1) @ WEIGHT).chunk(3, -1)
+    mask = torch.tensor([[True, False], [True, True]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
+    h = torch.stack([q, 2 * q, k, k + q], -2), torch.stack([k, q, v, v], -2), torch.stack([v, v, q, k], -2)
+    return F.scaled_dot_product_attention(*h, attn_mask=mask) + F.scaled_dot_product_attention(*h, is_causal=True)
+
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: F.linear(x, WEIGHT, VECTOR),
+    "addmm": lambda x: torch.addmm(VECTOR, x, WEIGHT),
+    "convolution": lambda x: F.conv1d(x.unsqueeze(-1).expand(-1, -1, 5), KERNEL, VECTOR, padding=1),
+    "arithmetic": lambda x: 3 - torch.add(x, x * VECTOR, alpha=2) / (1 + x * x) - (x - 1) * (2 * x),
+    "same tensor twice": lambda x: x + x - 2 * x * x,
+    "broadcast sum": lambda x: x.sum(1, keepdim=True) + x + VECTOR,
+    "product of two": lambda x: (x @ WEIGHT) @ (WEIGHT @ x.T),
+    "activations": lambda x: F.gelu(x) + torch.tanh(x) * torch.sigmoid(x) + F.silu(x).softmax(-1) + x.relu(),
+    "layer norm": lambda x: F.layer_norm(x, (6,), VECTOR, VECTOR),
+    "batch norm": lambda x: F.batch_norm(x, None, None, VECTOR, VECTOR, training=True),
+    "batch norm of maps": lambda x: F.batch_norm(x.unsqueeze(-1) * VECTOR, None, None, VECTOR, training=True),
+    "batch norm in eval mode": lambda x: F.batch_norm(x, VECTOR, VECTOR**2 + 1, VECTOR),
+    "views": lambda x: torch.cat([x.view(2, 2, 6).transpose(0, 1)[1:], x.reshape(2, 2, 6)[:1]]).flatten(1),
+    "pooling": lambda x: F.max_pool1d(x.unsqueeze(1), 2) + F.adaptive_avg_pool1d(x.unsqueeze(1), 3),
+    "log softmax": lambda x: F.log_softmax(x @ WEIGHT, -1),
+    "in place": in_place,
+    "attention": attention,
+    "detached": lambda x: x * x.detach(),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_replay_equals_forward_mode(name: str) -> None:
+    x, v = random(4, 6).double(), random(4, 6, seed=9).double()
+    leaf = x.clone().requires_grad_()
+    with Recording() as recording:
+        output = FUNCTIONS[name](leaf)
+    replayed = push(recording.steps, {id(leaf): v}, output)
+    again = push(recording.steps, {id(leaf): v}, output)
+    with sdpa_kernel(SDPBackend.MATH):  # the only one with a forward derivative
+        expected = torch.func.jvp(FUNCTIONS[name], (x,), (v,))[1]
+
+    torch.testing.assert_close(replayed, expected, rtol=1e-9, atol=1e-11)
+    assert torch.equal(replayed, again)
+
+
+def test_dropout_keeps_the_mask_of_the_run() -> None:
+    x, v = random(4, 50).double(), random(4, 50, seed=9).double()
+    leaf = x.clone().requires_grad_()
+    with torch.random.fork_rng(), Recording() as recording:
+        output = F.dropout(leaf, 0.5)
+    (expected,) = torch.autograd.grad(output, leaf, v)  # a diagonal Jacobian
+
+    torch.testing.assert_close(push(recording.steps, {id(leaf): v}, output), expected)
+
+
+def test_what_the_input_does_not_reach_has_no_tangent() -> None:
+    leaf = random(4, 6).requires_grad_()
+    with Recording() as recording:
+        other = torch.tanh(nn.Parameter(random(3)))
+
+    assert torch.equal(push(recording.steps, {id(leaf): leaf}, other), torch.zeros(3))
+
+
+def test_attention_with_dropout_refuses_to_draw_a_new_mask() -> None:
+    leaf = random(1, 1, 4, 6).requires_grad_()
+    with torch.random.fork_rng(), Recording() as recording:
+        output = F.scaled_dot_product_attention(leaf, leaf, leaf, dropout_p=0.5)
+
+    with pytest.raises(NotImplementedError, match="new mask"):
+        push(recording.steps, {id(leaf): leaf.detach()}, output)
