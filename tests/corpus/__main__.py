@@ -5,15 +5,25 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
+from collections.abc import Container
 from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.corpus import report, store
 from tests.corpus.config import configs
 from tests.corpus.schedule import balanced, train_all
+from tests.corpus.store import Row
 
 PROGRESS = Path(__file__).parents[2] / "build" / "corpus"
 """Finished configurations wait here, one file a shard, until they are merged: an interrupted run loses nothing."""
+
+
+def finished(found: Container[str]) -> dict[str, Row]:
+    """The outcomes of these configurations that are known: stored, or waiting to be merged."""
+    rows = {row.key: row for row in store.load()} if store.OUTCOMES.exists() else {}
+    for path in sorted(PROGRESS.glob("*.jsonl")):
+        rows |= {row.key: row for row in store.decode(path.read_bytes().splitlines())}
+    return {key: row for key, row in rows.items() if key in found}
 
 
 def main() -> None:
@@ -27,13 +37,11 @@ def main() -> None:
     options = parser.parse_args()
 
     found = configs()
-    rows = {row.key: row for row in store.load() if row.key in found} if store.OUTCOMES.exists() else {}
     PROGRESS.mkdir(parents=True, exist_ok=True)
-    for path in sorted(PROGRESS.glob("*.jsonl")):
-        rows |= {row.key: row for row in store.decode(path.read_bytes().splitlines()) if row.key in found}
+    rows = finished(found)
     index, shards = (int(part) for part in options.shard.split("/"))
-    wanted = [k for k in balanced(found) if fnmatch(k, options.only) and (options.again or k not in rows)]
-    wanted = wanted[index - 1 :: shards]
+    shard = balanced(found)[index - 1 :: shards]
+    wanted = [key for key in shard if fnmatch(key, options.only) and (options.again or key not in rows)]
     began = time.monotonic()
     with (PROGRESS / f"{index}-of-{shards}.jsonl").open("ab", buffering=0) as file:
         for n, line in enumerate(train_all(wanted, options.workers, options.time_limit), 1):
@@ -41,7 +49,7 @@ def main() -> None:
             [row] = store.decode([line])
             rows[row.key] = row
             print(f"{n}/{len(wanted)} {time.monotonic() - began:.0f}s {row.key}", flush=True)
-    if shards == 1:
+    if shards == 1:  # shards run side by side: the last step is a run without them
         store.save(rows.values())
         report.write(store.load())
 

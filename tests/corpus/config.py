@@ -39,7 +39,7 @@ class Config:
     loss: str = "cross-entropy"
     inputs: str = "standardized"
     targets: str = "given"
-    batch_size: int = 32
+    batch_size: int = 16
 
     @property
     def key(self) -> str:

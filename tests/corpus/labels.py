@@ -34,7 +34,6 @@ REFERENCE = {
     "digits-rows": 0.08,
     "digits-rows-lag8": 0.08,
     "digits-rows-lag24": 0.08,
-    "digits-rows-lag48": 0.08,
     "digits-autoencoder": 0.23,
     "cancer": 0.02,
     "wine": 0.01,

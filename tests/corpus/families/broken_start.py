@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 
@@ -14,10 +14,8 @@ from tests.corpus.data import task
 from tests.corpus.nets import mlp
 
 CONSTANT = tuple(product(("ones*0.01", "ones*0.1", "ones*1", "zeros"), ("relu", "tanh", "sigmoid"), (2, 6)))
-BIASES = tuple(product((-10.0, -2.0, -1.0, -0.3, 0.5, 5.0, 20.0), ("relu", "tanh", "leaky"), (3, 8)))
-SATURATED = tuple(
-    product(("normal*5", "normal*1", "normal*0.5"), ("tanh", "sigmoid", "hardtanh", "hardsigmoid"), (2, 6))
-)
+BIASES = tuple(product((-10.0, -2.0, -1.0, -0.3, 0.5, 5.0, 20.0), ("relu", "tanh"), (3, 8)))
+SATURATED = tuple(product(("normal*5", "normal*1", "normal*0.5"), ("tanh", "sigmoid", "hardtanh"), (2, 6)))
 SHARES = tuple(product((0.5, 0.8, 0.95, 1.0), (3, 10)))
 
 
@@ -70,7 +68,7 @@ def _zeroed(name: str, place: int) -> nn.Sequential:
 def configs() -> Iterator[Config]:
     """Digits and wine."""
 
-    def one(kind: str, make: partial[nn.Module], name: str) -> Config:
+    def one(kind: str, make: Callable[[], nn.Module], name: str) -> Config:
         return Config("broken-start", f"{kind}-{name}", make, name)
 
     for i, (init, activation, depth) in enumerate((*CONSTANT, *SATURATED)):

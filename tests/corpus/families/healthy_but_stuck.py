@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 
@@ -81,7 +81,7 @@ def configs() -> Iterator[Config]:
     """Digits, wine and text; labels that say nothing where the model is not at fault."""
 
     def one(
-        name: str, make: partial[nn.Module], task_name: str, targets: str = "given", inputs: str = "standardized"
+        name: str, make: Callable[[], nn.Module], task_name: str, targets: str = "given", inputs: str = "standardized"
     ) -> Config:
         return Config("healthy-but-stuck", name, make, task_name, targets=targets, inputs=inputs)
 

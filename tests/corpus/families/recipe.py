@@ -60,7 +60,7 @@ def configs() -> Iterator[Config]:
     for targets, activation, inputs in product(TARGETS, ("relu", "tanh"), ("standardized", "raw")):
         name = f"targets-{targets}-{activation}-{inputs}-diabetes"
         yield Config("recipe", name, _mlp("diabetes", activation), "diabetes", "mse", inputs, targets)
-    for head, activation, name in product(HEADS, ("relu", "tanh"), ("digits", "wine")):
+    for head, activation, name in product(HEADS, ("relu", "tanh"), ("digits",)):
         make = partial(_with_head, name, head, activation)
         yield Config("recipe", f"head-{head}-{activation}-{name}", make, name)
     for head, activation in product(HEADS, ("relu", "tanh")):
