@@ -1,0 +1,40 @@
+"""Jacobians as operators: the largest singular value of every layer at its real input, with bounds.
+
+    sweep = Sweep(tolerance=1e-2, probability=1e-4)
+    layer_spectrum(call, sweep).spectral_norm     # Estimate: value, low, high
+
+One layer family is one file here, found by name; what no file knows goes the generic way.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from gradscope.schema import LayerCall
+from gradscope.spectra._generic import analyse
+from gradscope.spectra._operator import operator_norm, operator_spectrum
+from gradscope.spectra._recognise import recognise
+from gradscope.spectra._rules import RULES, rule, rule_of
+from gradscope.spectra._spectrum import LayerSpectrum
+from gradscope.spectra._sweep import Sweep
+
+__all__ = ["RULES", "LayerSpectrum", "Sweep", "layer_spectrum", "operator_norm", "operator_spectrum", "rule"]
+
+
+def layer_spectrum(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+    """The singular values of one layer's Jacobian at the input it really got.
+
+    Safe inside the model's forward pass: nothing is traced, no module is called through its hooks, no buffer,
+    version or random state changes.
+
+    Args:
+        call: the layer with its live tensors.
+        sweep: the state of this pass over the model; one for all its calls.
+    """
+    with torch._C.DisableTorchFunction(), torch.no_grad():
+        solve = rule_of(call)
+        result = solve(call, sweep) if solve else None
+        if result is None:
+            result = recognise(call, sweep) or analyse(call, sweep)
+        sweep.follow(call)
+    return result

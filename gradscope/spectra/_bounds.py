@@ -1,0 +1,134 @@
+"""What the bidiagonal matrix of a Golub-Kahan run says about the largest singular value: below, above, at best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import get_lapack_funcs
+
+_NORMAL_QUANTILE = 2.576  # of the two-sided 99 % interval
+(_tridiagonal_eigenvalues,) = get_lapack_funcs(("stebz",), dtype=np.float64)
+
+_NEGLIGIBLE = 1e-6  # a coefficient this far below the largest one is rounding noise of float32 vectors
+
+
+def ritz_value(alphas: Sequence[float], betas: Sequence[float]) -> float:
+    """Largest singular value of the upper bidiagonal matrix: a lower bound of the operator's.
+
+    Args:
+        alphas: diagonal, length k.
+        betas: superdiagonal; entries past k - 1 are ignored.
+    """
+    if len(alphas) == 1:
+        return alphas[0]
+    diagonal, off = tridiagonal(alphas, betas)
+    k = len(diagonal)
+    largest = _tridiagonal_eigenvalues(diagonal, off, 2, 0.0, 0.0, k, k, 0.0, "E")[1][0]
+    return math.sqrt(max(largest, 0.0))
+
+
+def tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Diagonal and off-diagonal of BᵀB for the upper bidiagonal B."""
+    a = np.asarray(alphas, dtype=np.float64)
+    b = np.asarray(betas[: len(a) - 1], dtype=np.float64)
+    diagonal = a * a
+    diagonal[1:] += b * b
+    return diagonal, a[:-1] * b
+
+
+def terminated_value(alphas: Sequence[float], betas: Sequence[float], tail: int) -> float:
+    """Largest singular value once the matrix is continued with the mean of its last `tail` coefficients.
+
+    The coefficients of an operator whose singular values fill one band settle after a few steps, so a matrix
+    continued with them has that band's edge (Haydock, "The recursive solution of the Schrödinger equation",
+    Solid State Physics 35, 1980: the square-root terminator).
+    """
+    k = len(alphas)
+    if k < 3:
+        return ritz_value(alphas, betas)
+    tail = max(2, min(tail, k - 2))
+    alpha = math.sqrt(sum(a * a for a in alphas[k - tail :]) / tail)
+    beta = math.sqrt(sum(b * b for b in betas[k - 1 - tail : k - 1]) / tail)
+    more = 4 * k
+    return ritz_value([*alphas, *[alpha] * more], [*betas[: k - 1], *[beta] * more])
+
+
+def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float) -> float:
+    """A bound that the largest singular value exceeds with at most `probability` over the random start vector.
+
+    The next Lanczos vector is p_k(JᵀJ) v₁ and has length 1, so |p_k(σ²)| |⟨v₁, y₁⟩| ≤ 1 at the largest singular
+    pair (σ, y₁); a uniform unit vector of n entries has |⟨v₁, y₁⟩| ≥ p √(π / 2n) with probability 1 - p
+    (Hochstenbach, "Probabilistic upper bounds for the matrix two-norm", J. Sci. Comput. 57, 2013).
+
+    Args:
+        alphas: diagonal, length k.
+        betas: superdiagonal with the trailing coefficient, length k.
+        dimension: number n of entries of the start vector.
+        probability: chance of failure that is allowed.
+    """
+    theta = ritz_value(alphas, betas)
+    a, b = alphas, betas
+    off = [x * y for x, y in zip(a, b, strict=True)]
+    if theta == 0 or off[-1] <= _NEGLIGIBLE * theta * theta:
+        return theta
+    diagonal = [x * x for x in a]
+    for j in range(1, len(a)):
+        diagonal[j] += b[j - 1] ** 2
+    limit = -math.log(probability * math.sqrt(math.pi / (2 * dimension)))
+
+    def excess(margin: float) -> float:  # log |p_k(t²)| - limit at t = theta (1 + margin); increasing for margin > 0
+        square = (theta * (1 + margin)) ** 2
+        previous, current, logarithm, last = 0.0, 1.0, 0.0, 0.0
+        for d, e in zip(diagonal, off, strict=True):
+            previous, current, last = current, ((square - d) * current - last * previous) / e, e
+            size = abs(current)
+            if size > 1e60:
+                logarithm += math.log(size)
+                previous, current = previous / size, math.copysign(1.0, current)
+        return logarithm + math.log(abs(current) + 1e-300) - limit
+
+    return theta * (1 + _increasing_root(excess))
+
+
+def _increasing_root(function, start: float = 1e-7, accuracy: float = 0.02) -> float:
+    """A point at or just above the root of an increasing function: relative excess at most `accuracy`; may be inf."""
+    low, at_low = start, function(start)
+    if at_low >= 0:
+        return 0.0
+    high = 0.02
+    at_high = function(high)
+    while at_high < 0:
+        low, at_low, high = high, at_high, 4 * high
+        if high > 1e4:
+            return math.inf
+        at_high = function(high)
+    while high - low > accuracy * high and at_high > accuracy:
+        secant = (low * at_high - high * at_low) / (at_high - at_low)
+        middle = math.sqrt(low * high) if high > 8 * low else max(secant, low + 0.05 * (high - low))
+        at_middle = function(middle)
+        if at_middle < 0:
+            low, at_low = middle, at_middle
+        else:
+            high, at_high = middle, at_middle
+    return high
+
+
+def mean_square_interval(second: float, fourth: float, *, ceiling: float, n: float) -> tuple[float, float]:
+    """99 % interval of the mean squared singular value m₂, from vᵀAv and vᵀA²v of a random unit vector, A = JᵀJ.
+
+    vᵀAv has mean m₂ and variance 2 / (n + 2) (m₄ - m₂²); m₄ is bounded in the same way by its own estimate and by
+    A ≤ `ceiling`, so an outlying singular value that the vector has missed still widens the interval.
+
+    Args:
+        second: vᵀAv.
+        fourth: vᵀA²v.
+        ceiling: largest eigenvalue of A.
+        n: entries of the vector (of all vectors together, when several are averaged).
+    """
+    c = 2 * _NORMAL_QUANTILE**2 / (n + 2)
+    half = fourth + c * ceiling**2 / 2  # the largest x with (fourth - x)² <= c x ceiling²
+    most = min(half + math.sqrt(max(half * half - fourth * fourth, 0.0)), ceiling**2)
+    root = math.sqrt(max(second**2 - (1 + c) * (second**2 - c * most), 0.0))
+    return max(second - root, 0.0) / (1 + c), (second + root) / (1 + c)

@@ -1,0 +1,73 @@
+"""The way for layers without a rule: find their structure, else iterate on the derivatives autograd gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra import _lanczos
+from gradscope.spectra._linearize import NotAnalysedError, Operator, linearize
+from gradscope.spectra._replay import replay
+from gradscope.spectra._rules import data
+from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, gap, nonfinite, spectrum
+from gradscope.spectra._sweep import Sweep, tensors
+
+_DENSE = 32  # up to this smaller side the whole Jacobian costs less than an iteration
+
+
+def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda output: output) -> LayerSpectrum:
+    """The spectrum of any call, jointly in all its data inputs.
+
+    Args:
+        call: the layer.
+        sweep: the pass.
+        select: takes the part of the output that counts.
+    """
+    inputs = data(call, sweep)
+    if not inputs or not any(t.is_floating_point() or t.is_complex() for t in tensors(select(call.output))):
+        return SOURCE
+    if not are_finite(inputs):
+        return nonfinite("generic")
+    function = replay(call, inputs)
+    try:
+        operator = linearize(lambda *x: select(function(*x)), [_wide(t) for t in inputs], sweep.generator)
+    except NotAnalysedError as error:
+        return gap(f"No derivative of {call.op} was found: {error}.")
+    return operator_spectrum(operator, inputs, sweep)
+
+
+def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep) -> LayerSpectrum:
+    """Dense if it is small, by Lanczos otherwise."""
+    kind = operator.method if len(inputs) == 1 else f"{operator.method}, jointly in {len(inputs)} inputs"
+    if min(operator.rows, operator.columns) <= _DENSE:
+        return _dense(operator, inputs[0], f"dense ({kind})")
+    goal = sweep.goal(first=12, stride=2) if sweep.tolerance >= 5e-3 else sweep.goal(first=36, stride=4)
+    start = sweep.start(operator.columns, like=inputs[0])
+    bidiagonal, is_settled = _lanczos.solve(operator.matvec, operator.rmatvec, start, goal)
+    norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method=f"lanczos ({kind})")
+    gain = _lanczos.rms_gain([bidiagonal], ceiling=norm.high, method=f"hutchinson ({kind})")
+    return spectrum(norm, gain, operator.columns)
+
+
+def _dense(operator: Operator, like: Tensor, method: str) -> LayerSpectrum:
+    dtype = torch.float64 if like.dtype in (torch.float64, torch.complex128) else torch.float32
+    is_wide = operator.rows <= operator.columns
+    apply, side = (operator.rmatvec, operator.rows) if is_wide else (operator.matvec, operator.columns)
+    basis = torch.eye(side, dtype=dtype, device=like.device)
+    jacobian = torch.stack([apply(row) for row in basis]).double()
+    if not are_finite([jacobian]):
+        return nonfinite(method)
+    values = torch.linalg.svdvals(jacobian)
+    gain = math.sqrt(values.square().sum().item() / operator.columns)
+    return spectrum(Estimate.exact(values[0].item(), method), Estimate.exact(gain, method), operator.columns)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        return tensor.float()
+    return tensor

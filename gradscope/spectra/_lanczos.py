@@ -1,0 +1,203 @@
+"""Golub-Kahan-Lanczos: the largest singular value of an operator that can only be applied, with bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gradscope.schema import Estimate
+from gradscope.spectra import _bounds
+
+BREAKDOWN = 1e-6  # coefficients below this share of the largest are rounding of float32: the Krylov space is complete
+ROUNDING = 1e-6  # relative slack of both bounds for the rounding of float32 vectors
+
+Matvec = Callable[[Tensor], Tensor]
+
+
+@dataclass(slots=True)
+class Bidiagonal:
+    """The bidiagonal matrix of a run so far: `alphas` on its diagonal, `betas` above it.
+
+    Attributes:
+        dimension: number of entries of the start vector.
+        is_exhausted: the Krylov space is complete, so the largest Ritz value is the largest singular value.
+    """
+
+    dimension: int
+    alphas: list[float] = field(default_factory=list)
+    betas: list[float] = field(default_factory=list)
+    is_exhausted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.alphas[-1]) and (not self.betas or math.isfinite(self.betas[-1]))
+
+    def low(self) -> float:
+        """Ritz value: the largest singular value is at least this."""
+        return _bounds.ritz_value(self.alphas, self.betas)
+
+    def high(self, probability: float) -> float:
+        """What the largest singular value exceeds with at most `probability`."""
+        if self.is_exhausted:
+            return self.low()
+        return _bounds.upper_bound(self.alphas, self.betas, dimension=self.dimension, probability=probability)
+
+    def band_edge(self, tail: int) -> float:
+        """Extrapolation with the mean of the last `tail` coefficients."""
+        return _bounds.terminated_value(self.alphas, self.betas, tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When to stop.
+
+    Attributes:
+        tolerance: relative error that is allowed.
+        probability: chance that the upper bound fails.
+        is_certified: go on until high / low - 1 <= tolerance, instead of until the estimate has settled.
+        first: first step at which the run may stop; `stride`: steps between two looks after it.
+        limit: most steps.
+    """
+
+    tolerance: float
+    probability: float
+    is_certified: bool = False
+    first: int = 10
+    stride: int = 2
+    limit: int = 300
+
+
+def bidiagonalizations(matvec: Matvec, rmatvec: Matvec, start: Tensor) -> Iterator[Bidiagonal]:
+    """Yield the growing bidiagonal matrix after every step (Golub and Kahan 1965); no reorthogonalization.
+
+    Lost orthogonality only makes copies of values that have converged, never a too large Ritz value, so the
+    largest singular value needs none. Four vectors are alive.
+
+    Args:
+        matvec: v -> J v; may return one of its arguments or a view.
+        rmatvec: u -> Jᵀ u, likewise.
+        start: random vector v₁ of any shape with independent normal entries, of any length.
+    """
+    bidiagonal = Bidiagonal(start.numel())
+    alphas, betas = bidiagonal.alphas, bidiagonal.betas
+    largest, u = 0.0, None
+    v = start * (1 / norm(start))
+    while True:
+        w = matvec(v)
+        w = w.clone() if u is None else torch.sub(w, u, alpha=betas[-1])
+        alpha = norm(w)
+        largest = max(largest, alpha)
+        if alpha <= BREAKDOWN * largest and alphas:
+            bidiagonal.is_exhausted = True
+            alphas.append(0.0)
+            betas.append(0.0)
+            yield bidiagonal
+            return
+        alphas.append(alpha)
+        if alpha == 0 or not math.isfinite(alpha):
+            bidiagonal.is_exhausted = alpha == 0
+            betas.append(0.0)
+            yield bidiagonal
+            return
+        u = w.mul_(1 / alpha)
+        w = torch.sub(rmatvec(u), v, alpha=alpha)
+        beta = norm(w)
+        betas.append(beta)
+        largest = max(largest, beta)
+        bidiagonal.is_exhausted = beta <= BREAKDOWN * largest
+        yield bidiagonal
+        if bidiagonal.is_exhausted or not math.isfinite(beta):
+            return
+        v = w.mul_(1 / beta)
+
+
+def norm(vector: Tensor) -> float:
+    """Euclidean length, in double precision where squares leave the range of float32."""
+    length = torch.linalg.vector_norm(vector).item()
+    if length == 0 or not math.isfinite(length):
+        length = torch.linalg.vector_norm(vector, dtype=torch.float64).item()
+    return length
+
+
+def solve(matvec: Matvec, rmatvec: Matvec, start: Tensor, goal: Goal) -> tuple[Bidiagonal, bool]:
+    """Run until `goal` is reached; return the matrix and whether it was."""
+    settled = Settled(goal)
+    for bidiagonal in bidiagonalizations(matvec, rmatvec, start):
+        if not bidiagonal.is_finite or bidiagonal.is_exhausted:
+            return bidiagonal, True
+        if settled(bidiagonal):
+            return bidiagonal, True
+        if len(bidiagonal) >= goal.limit:
+            return bidiagonal, False
+    raise AssertionError("a run yields until it is exhausted")
+
+
+class Settled:
+    """The stop rule: bounds that meet, or extrapolations that agree with each other and with the last look."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+        self.edge = math.inf  # of the last look
+
+    def __call__(self, bidiagonal: Bidiagonal) -> bool:
+        goal, k = self.goal, len(bidiagonal)
+        if k == goal.first - goal.stride and not goal.is_certified:
+            self.edge = bidiagonal.band_edge(k // 2)
+        if k < goal.first or (k - goal.first) % goal.stride:
+            return False
+        low, high = bidiagonal.low(), bidiagonal.high(goal.probability)
+        if high <= low * (1 + goal.tolerance):
+            return True
+        if goal.is_certified:
+            return False
+        previous, self.edge = self.edge, bidiagonal.band_edge(k // 2)
+        other = bidiagonal.band_edge(k - 2)
+        value = min(high, max(low, (self.edge + other) / 2))
+        if goal.tolerance >= 5e-3:
+            spread = max(abs(self.edge - other), abs(self.edge - previous))
+            return spread <= 0.6 * goal.tolerance * value
+        return value <= low * (1 + 1.5 * goal.tolerance) and high <= low * (1 + 8 * goal.tolerance)
+
+
+def rms_gain(runs: Sequence[Bidiagonal], *, ceiling: float, method: str) -> Estimate:
+    """√(‖J‖²_F / n) of the block-diagonal operator of several runs, from their first steps (Hutchinson).
+
+    v₁ is a random direction, so E α₁² = ‖J‖²_F / n; v₁ᵀ(JᵀJ)²v₁ = α₁⁴ + α₁²β₁² tells its spread.
+
+    Args:
+        runs: of operators of equal shape.
+        ceiling: upper bound of the spectral norm.
+        method: what to call the estimate.
+    """
+    if not all(run.is_finite for run in runs):
+        return Estimate.unknown(method, "nonfinite")
+    count = len(runs)
+    second = sum(run.alphas[0] ** 2 for run in runs) / count
+    fourth = sum(run.alphas[0] ** 4 + (run.alphas[0] * run.betas[0]) ** 2 for run in runs) / count
+    if not math.isfinite(ceiling):
+        return Estimate(math.sqrt(second), 0.0, math.inf, method, count)
+    n = count * (runs[0].dimension + 2) - 2
+    low, high = _bounds.mean_square_interval(second, fourth, ceiling=ceiling**2, n=n)
+    value, low, high = math.sqrt(second), math.sqrt(low) * (1 - ROUNDING), math.sqrt(high) * (1 + ROUNDING)
+    return Estimate(value, min(low, value), max(high, value), method, count)
+
+
+def spectral_norm(bidiagonal: Bidiagonal, is_settled: bool, *, probability: float, method: str) -> Estimate:
+    """The largest singular value: the extrapolation, clamped to the bounds."""
+    k = len(bidiagonal)
+    if not bidiagonal.is_finite:
+        return Estimate.unknown(method, "nonfinite")
+    low, high = bidiagonal.low(), bidiagonal.high(probability)
+    value = low
+    if not bidiagonal.is_exhausted and k >= 3:
+        edge = (bidiagonal.band_edge(k // 2) + bidiagonal.band_edge(k - 2)) / 2
+        value = min(high, max(low, edge))
+    status = "ok" if is_settled else "not-converged"
+    return Estimate(value, low * (1 - ROUNDING), high * (1 + ROUNDING), method, k, status)

@@ -1,0 +1,76 @@
+"""The largest singular value and the Frobenius norm of a matrix, or of a batch of matrices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradscope.schema import Estimate
+from gradscope.spectra import _lanczos
+from gradscope.spectra._batched import largest_estimate, solve_each
+from gradscope.spectra._sweep import Sweep
+
+_DENSE = 96  # up to this smaller side the Gram matrix's eigenvalues cost less than an iteration
+_DENSE_IN_BATCH = 32
+
+
+def real(weight: Tensor) -> Tensor:
+    """The tensor without its history, in float32 or float64: the dtypes spectra are computed in."""
+    weight = weight.detach()
+    return weight if weight.dtype in (torch.float32, torch.float64) else weight.float()
+
+
+def matrix_norm(matrix: Tensor, sweep: Sweep) -> tuple[Estimate, float]:
+    """(spectral norm, squared Frobenius norm) of a matrix of shape (rows, columns), or the largest of a batch.
+
+    A batch of matrices stands for the block-diagonal matrix made of them.
+    """
+    matrix = real(matrix)
+    squared = torch.linalg.vector_norm(matrix, dtype=torch.float64).item() ** 2
+    if not math.isfinite(squared):
+        return Estimate.unknown("exact", "nonfinite"), squared
+    return largest_estimate(each_norm(matrix, sweep)), squared
+
+
+def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
+    """Spectral norm of every matrix of a batch (..., rows, columns)."""
+    matrices = real(matrices).reshape(-1, *matrices.shape[-2:])
+    side = min(matrices.shape[-2:])
+    if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
+        return [Estimate.exact(value) for value in _gram_norms(matrices)]
+    goal = sweep.goal(first=16, stride=4) if sweep.tolerance >= 5e-3 else sweep.goal(first=28, stride=4)
+    if len(matrices) > 1:
+        start = sweep.start(len(matrices), matrices.shape[2], like=matrices)
+        return solve_each(_Matrices(matrices), start, goal)[0]
+    matrix = matrices[0]
+    start = sweep.start(matrix.shape[1], like=matrix)
+    bidiagonal, is_settled = _lanczos.solve(matrix.mv, matrix.mT.mv, start, goal)
+    return [_lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method="lanczos")]
+
+
+def _gram_norms(matrices: Tensor) -> list[float]:
+    """Largest singular values by the eigenvalues of the smaller Gram matrices, in float64."""
+    if matrices.numel() == 0:
+        return [0.0] * len(matrices)
+    matrices = matrices.double()
+    wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
+    return torch.linalg.eigvalsh(wide @ wide.mT)[:, -1].clamp_min(0).sqrt().tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """A batch of matrices as systems of the batched iteration."""
+
+    matrices: Tensor
+
+    def matvec(self, v: Tensor) -> Tensor:
+        return torch.bmm(self.matrices, v[:, :, None])[:, :, 0]
+
+    def rmatvec(self, u: Tensor) -> Tensor:
+        return torch.bmm(self.matrices.mT, u[:, :, None])[:, :, 0]
+
+    def keep(self, rows: Tensor) -> _Matrices:
+        return _Matrices(self.matrices[rows])

@@ -1,0 +1,92 @@
+"""Run a call again on other inputs, without a trace in the user's model, its hooks, buffers or random state."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gradscope.schema import LayerCall
+from gradscope.spectra._sweep import tensors
+
+
+def replay(call: LayerCall, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    """A function of new values for `inputs` (found in the call by identity) that returns the call's output.
+
+    Half-precision tensors and weights are widened to float32; a tensor the call writes into is copied first.
+    Randomness is repeated: every run draws the same numbers, and the global generators are left as they were.
+    """
+    function = twin(call.module).forward if call.module is not None else call.function
+    places = {id(tensor): i for i, tensor in enumerate(inputs)}
+
+    def run(*values: Tensor) -> Any:
+        def swapped(tree: Any) -> Any:
+            if isinstance(tree, Tensor):
+                return values[places[id(tree)]].clone() if id(tree) in places else _widened(tree.detach())
+            if isinstance(tree, dict):
+                return {key: swapped(item) for key, item in tree.items()}
+            if isinstance(tree, list | tuple):
+                items = [swapped(item) for item in tree]
+                return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+            return tree
+
+        with randomness_kept(inputs), sdpa_kernel(SDPBackend.MATH), _plain_kernels():
+            return function(*swapped(call.args), **swapped(dict(call.kwargs)))
+
+    return run
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """A module that shares the weights and nothing else: no hooks, its own buffers and attributes, float32."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return module
+    other = copy.copy(module)
+    other.__dict__ = dict(module.__dict__)
+    for name, value in module.__dict__.items():
+        if "_hooks" in name and isinstance(value, OrderedDict):
+            other.__dict__[name] = OrderedDict()
+    other._buffers = {k: None if b is None else _widened(b.detach().clone()) for k, b in module._buffers.items()}
+    if any(p is not None and p.dtype in (torch.float16, torch.bfloat16) for p in module._parameters.values()):
+        other._parameters = {
+            k: None if p is None else nn.Parameter(p.detach().float()) for k, p in module._parameters.items()
+        }
+    other._modules = {k: None if m is None else twin(m) for k, m in module._modules.items()}
+    return other
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+@contextmanager
+def randomness_kept(inputs: Sequence[Tensor]) -> Iterator[None]:
+    """Give every global random generator its present state back at the end."""
+    devices = {t.device for t in tensors(list(inputs)) if t.device.type != "cpu"}
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=list(devices), enabled=True):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Switch off the fused kernels that have no second derivative: oneDNN's LSTM and the fast path of attention."""
+    has_onednn, has_fast_path = torch.backends.mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mkldnn.enabled = False
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = has_onednn
+        torch.backends.mha.set_fastpath_enabled(has_fast_path)

@@ -1,0 +1,71 @@
+"""The registry of layer families: which rule speaks for a call, and how rules read a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from gradscope.registry import Registry
+from gradscope.schema import LayerCall
+from gradscope.spectra._spectrum import LayerSpectrum
+from gradscope.spectra._sweep import Sweep, tensors
+
+Rule = Callable[[LayerCall, Sweep], LayerSpectrum | None]
+
+RULES: Registry[Rule] = Registry("gradscope.spectra")
+
+_TRUSTED = ("torch", "transformers")  # packages whose class names say what a layer computes
+
+
+def rule(*ops: str) -> Callable[[Rule], Rule]:
+    """Declare a function as the rule of module classes and functions with these names.
+
+    A rule returns None for a case it does not know; the call then goes the generic way.
+    """
+
+    def declare(function: Rule) -> Rule:
+        for op in ops:
+            RULES.add(op, function)
+        return function
+
+    return declare
+
+
+def rule_of(call: LayerCall) -> Rule | None:
+    """The rule that speaks for a call.
+
+    A module is known by the class that defines its `forward`, so a subclass that only changes the constructor is
+    recognised and one that computes something else is not.
+    """
+    rules = RULES.load()
+    if call.module is None:
+        return rules.get(function_name(call.op))
+    forward = type(call.module).forward
+    for cls in type(call.module).__mro__:
+        if cls.__dict__.get("forward") is forward and cls.__module__.split(".")[0] in _TRUSTED:
+            return rules.get(cls.__name__)
+    return None
+
+
+def function_name(op: str) -> str:
+    """The name without underscores of in-place and dunder forms: "add_" and "__add__" are "add"."""
+    return op.strip("_")
+
+
+def argument(call: LayerCall, index: int, name: str, default: Any = None) -> Any:
+    """An argument of a functional call, given by position or by name."""
+    if name in call.kwargs:
+        return call.kwargs[name]
+    return call.args[index] if index < len(call.args) else default
+
+
+def data(call: LayerCall, sweep: Sweep) -> list[Tensor]:
+    """The distinct floating-point or complex inputs that are not parameters and not computed from them alone."""
+    found: list[Tensor] = []
+    for tensor in tensors((call.args, call.kwargs)):
+        is_real_input = (tensor.is_floating_point() or tensor.is_complex()) and not sweep.is_constant(tensor)
+        if is_real_input and not any(tensor is other for other in found):
+            found.append(tensor)
+    return found

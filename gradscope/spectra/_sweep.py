@@ -1,0 +1,80 @@
+"""The state of one pass over a model: accuracy, random starts, weights already solved, tensors that are no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._lanczos import Goal
+
+
+class Sweep:
+    """One pass over a model; hand it to every `layer_spectrum` of that pass.
+
+    Args:
+        tolerance: relative error allowed in a spectral norm.
+        probability: chance, per layer, that an upper bound fails.
+        is_certified: iterate until high / low - 1 <= tolerance.
+        seed: of the random start vectors; no global random state is touched.
+    """
+
+    def __init__(self, *, tolerance: float, probability: float, is_certified: bool = False, seed: int = 0) -> None:
+        self.tolerance = tolerance
+        self.probability = probability
+        self.is_certified = is_certified
+        self.generator = torch.Generator().manual_seed(seed)
+        self._solved: dict[tuple[Any, ...], tuple[Estimate, float]] = {}
+        self._is_data = WeakTensorKeyDictionary()  # outputs seen so far -> whether they depend on the model's input
+
+    def goal(self, *, first: int, stride: int, limit: int = 300) -> Goal:
+        """When an iteration of this pass may stop."""
+        return Goal(self.tolerance, self.probability, self.is_certified, first, stride, limit)
+
+    def start(self, *shape: int, like: Tensor) -> Tensor:
+        """A random normal start vector in a dtype and on a device that fit `like`."""
+        dtype = torch.float64 if like.dtype in (torch.float64, torch.complex128) else torch.float32
+        return torch.randn(shape, generator=self.generator, dtype=dtype).to(like.device)
+
+    def solved(
+        self, weight: Tensor, kind: Hashable, solve: Callable[[], tuple[Estimate, float]]
+    ) -> tuple[Estimate, float]:
+        """(spectral norm, squared Frobenius norm) of a weight, computed once for tied and shared parameters."""
+        owner = weight if isinstance(weight, nn.Parameter) else weight._base
+        if not isinstance(owner, nn.Parameter):  # a computed weight may be freed and its memory used again
+            return solve()
+        key = (kind, weight.data_ptr(), tuple(weight.shape), weight.stride(), weight._version)
+        if key not in self._solved:
+            self._solved[key] = solve()
+        return self._solved[key]
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Whether the tensor is a parameter or was computed from parameters alone."""
+        return isinstance(tensor, nn.Parameter) or self._is_data.get(tensor) is False
+
+    def is_known_data(self, tensor: Tensor) -> bool:
+        """Whether the tensor was seen to depend on the model's input."""
+        return self._is_data.get(tensor) is True
+
+    def follow(self, call: LayerCall) -> None:
+        """Remember which outputs depend on the model's input, for the calls to come."""
+        is_data = any(not self.is_constant(t) for t in tensors((call.args, call.kwargs)))
+        for output in tensors(call.output):
+            if not isinstance(output, nn.Parameter):
+                self._is_data[output] = is_data
+
+
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and mappings."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, list | tuple):
+        for item in tree:
+            yield from tensors(item)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from tensors(item)

@@ -1,0 +1,57 @@
+"""Random masks, held as they fell in this run: the derivative is read off the output."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._rules import argument, data, rule
+from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
+from gradscope.spectra._sweep import Sweep
+
+_METHOD = "exact (mask of this run)"
+
+
+@rule(
+    *("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "dropout", "dropout1d", "dropout2d", "dropout3d"),
+    *("feature_dropout",),
+)
+def dropout(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+    """J = diag(mask / (1 - p)); where the input is 0 the mask cannot be seen, so the gain is taken elsewhere."""
+    if not data(call, sweep):
+        return SOURCE
+    x, y = argument(call, 0, "input"), call.output
+    p = _probability(call)
+    if p == 0.0:
+        return exact(1.0, 1.0, x.numel())
+    if not are_finite([x]):
+        return nonfinite()
+    n, scale = x.numel(), 1 / (1 - p) if p < 1 else 0.0
+    seen, kept = int(torch.count_nonzero(x)), int(torch.count_nonzero(y))
+    norm = Estimate(scale, scale if kept else 0.0, scale, _METHOD) if kept or seen < n else Estimate.exact(0.0, _METHOD)
+    share, least, most = kept / max(1, seen), kept / n, (kept + n - seen) / n
+    gain = Estimate(scale * math.sqrt(share), scale * math.sqrt(least), scale * math.sqrt(most), _METHOD, n)
+    return spectrum(norm, gain, n)
+
+
+@rule("RReLU", "rrelu")
+def random_rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
+    """RReLU: 1 for positive inputs, the drawn slope output / input for negative ones."""
+    if not data(call, sweep):
+        return SOURCE
+    x: Tensor = argument(call, 0, "input").float()
+    if not are_finite([x]):
+        return nonfinite()
+    slope = torch.where(x == 0, 1.0, call.output.float() / x)
+    return exact(slope.abs().max().item(), slope.square().mean().sqrt().item(), x.numel(), _METHOD)
+
+
+def _probability(call: LayerCall) -> float:
+    """Of dropping an entry in this call; 0 outside training."""
+    if call.module is not None:
+        return float(call.module.p) if call.module.training else 0.0  # type: ignore[arg-type]
+    is_training = argument(call, 2, "training", argument(call, 2, "train", True))
+    return float(argument(call, 1, "p", 0.5)) if is_training else 0.0

@@ -1,0 +1,145 @@
+"""Elementwise functions of one or several tensors: the Jacobian is made of diagonals, the derivatives at the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._replay import replay
+from gradscope.spectra._rows import largest, updated_value
+from gradscope.spectra._rules import data, rule
+from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
+from gradscope.spectra._sweep import Sweep
+
+MODULES = (
+    *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish"),
+    *("PReLU", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"),
+)
+FUNCTIONS = (
+    *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish"),
+    *("prelu", "selu", "silu", "sigmoid", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"),
+    *(
+        "exp",
+        "expm1",
+        "exp2",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "sqrt",
+        "rsqrt",
+        "square",
+        "reciprocal",
+        "abs",
+        "absolute",
+    ),
+    *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "erf", "erfc"),
+    *("pow", "rpow", "ipow", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "logit", "expit", "lgamma"),
+    *("digamma", "float_power", "maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "where", "lerp", "logaddexp"),
+    *("addcmul", "addcdiv", "remainder", "fmod", "rdiv", "rtruediv", "xlogy", "masked_fill", "round", "floor"),
+    *("ceil", "trunc", "fix"),
+    *("sign", "sgn", "heaviside", "floordiv", "floor_divide", "frac", "deg2rad", "rad2deg", "copysign", "erfinv"),
+)
+
+
+@rule("ReLU", "ReLU6", "relu", "relu6")
+def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
+    """ReLU and ReLU6: the derivative is 1 where the unit is active, else 0."""
+    (x,) = data(call, sweep) or (None,)
+    if x is None:
+        return SOURCE
+    y = call.output
+    if not are_finite([y]):
+        return nonfinite()
+    is_active = y > 0
+    if call.op.lower().startswith("relu6"):
+        is_active &= y < 6
+    active = int(torch.count_nonzero(is_active))
+    return exact(float(active > 0), math.sqrt(active / max(1, y.numel())), y.numel())
+
+
+@rule(*MODULES, *FUNCTIONS)
+def elementwise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
+    """The diagonals by one backward pass of the sum of the output, with broadcast inputs written out."""
+    inputs = data(call, sweep)
+    if not isinstance(call.output, Tensor) or call.output.is_complex() or any(t.is_complex() for t in inputs):
+        return None
+    if not inputs:
+        return SOURCE
+    if not are_finite(inputs):
+        return nonfinite()
+    shape = call.output.shape
+    function = replay(call, inputs)
+    with torch.enable_grad():
+        leaves = [_wide(t).detach().expand(shape).requires_grad_() for t in inputs]
+        total = function(*leaves).sum()
+        gradients = (
+            torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
+        )
+    diagonals = [torch.zeros_like(t) if g is None else g for g, t in zip(gradients, leaves, strict=True)]
+    return diagonal_spectrum(diagonals, [t.shape for t in inputs], sweep)
+
+
+def diagonal_spectrum(diagonals: Sequence[Tensor], shapes: Sequence[torch.Size], sweep: Sweep) -> LayerSpectrum | None:
+    """The spectrum of J = [D₁E₁, D₂E₂, ...]: diagonal matrices, after broadcasting E of inputs of these shapes.
+
+    Args:
+        diagonals: derivatives, each in the shape of the output.
+        shapes: of the inputs; more than one broadcast input goes the generic way.
+        sweep: the pass.
+    """
+    columns = sum(math.prod(shape) for shape in shapes)
+    method = "exact" if len(shapes) == 1 else f"exact (jointly in {len(shapes)} inputs)"
+    squared = sum(torch.linalg.vector_norm(d).item() ** 2 for d in diagonals)
+    gain = Estimate.exact(math.sqrt(squared / max(1, columns)), method)
+    output = diagonals[0].shape
+    full = [d for d, shape in zip(diagonals, shapes, strict=True) if math.prod(shape) == d.numel()]
+    broadcast = [(d, s) for d, s in zip(diagonals, shapes, strict=True) if math.prod(s) != d.numel()]
+    if not broadcast:
+        return spectrum(Estimate.exact(_largest_length(full), method), gain, columns)
+    if len(broadcast) > 1:
+        return None
+    (vector, shape), diagonal = broadcast[0], sum((d.square() for d in full), start=torch.zeros_like(diagonals[0]))
+    groups = _groups(diagonal, shape, output), _groups(vector, shape, output)
+    norm = _diagonal_plus_outer(*groups, sweep)
+    return spectrum(Estimate(norm.value, norm.low, norm.high, method, norm.n, norm.status), gain, columns)
+
+
+def _largest_length(diagonals: Sequence[Tensor]) -> float:
+    if diagonals[0].numel() == 0:
+        return 0.0
+    if len(diagonals) == 1:
+        low, high = torch.aminmax(diagonals[0])
+        return torch.maximum(-low, high).item()
+    return math.sqrt(sum((d.square() for d in diagonals[1:]), start=diagonals[0].square()).max().item())
+
+
+def _groups(tensor: Tensor, shape: torch.Size, output: torch.Size) -> Tensor:
+    """Rows of the entries of an output-shaped tensor that read the same entry of an input of `shape`."""
+    shape = torch.Size([1] * (len(output) - len(shape)) + list(shape))
+    shared = [i for i, (n, m) in enumerate(zip(shape, output, strict=True)) if n != m]
+    own = [i for i in range(len(output)) if i not in shared]
+    return tensor.permute(*own, *shared).reshape(math.prod(output[i] for i in own), -1)
+
+
+def _diagonal_plus_outer(diagonal: Tensor, vector: Tensor, sweep: Sweep) -> Estimate:
+    """√ of the largest eigenvalue of diag(d) + z zᵀ over all rows; bounded by Weyl and by a Rayleigh quotient."""
+    squares = vector.square()
+    length = squares.sum(1)
+    rayleigh = length + (diagonal * squares).sum(1) / length.clamp_min(1e-30)
+    low = torch.maximum(rayleigh, (diagonal + squares).amax(1))
+    high = diagonal.amax(1) + length
+    value = largest(
+        low, high, lambda rows: updated_value(diagonal[rows], vector[rows, :, None], 1), tolerance=sweep.tolerance / 10
+    )
+    if not value.is_known:
+        return value
+    return Estimate(math.sqrt(value.value), math.sqrt(value.low), math.sqrt(value.high), value.method, value.n)
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

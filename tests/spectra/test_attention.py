@@ -1,0 +1,68 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.spectra.checks import assert_dense, drawn, normal
+
+SHAPES = [(1, 1, 4, 3), (2, 2, 5, 4), (1, 3, 7, 2), (2, 6, 3), (1, 2, 8, 5)]
+
+
+def qkv(shape, scale=1.5):
+    return [scale * normal(*shape, seed=i) for i in range(3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_matches_dense(shape, causal):
+    assert_dense(F.scaled_dot_product_attention, *qkv(shape), is_causal=causal)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masked_attention_matches_dense(shape):
+    length = shape[-2]
+    padding = torch.ones(length, length, dtype=torch.bool)
+    padding[:, -1] = False
+    assert_dense(F.scaled_dot_product_attention, *qkv(shape), attn_mask=padding)
+    assert_dense(
+        F.scaled_dot_product_attention, *qkv(shape), attn_mask=nn.Parameter(2 * normal(length, length, seed=5))
+    )
+
+
+def test_the_mask_matters():
+    args = qkv((1, 1, 6, 4))
+    free, causal = (
+        assert_dense(F.scaled_dot_product_attention, *args),
+        assert_dense(F.scaled_dot_product_attention, *args, is_causal=True),
+    )
+    assert abs(free.spectral_norm.value / causal.spectral_norm.value - 1) > 0.01
+
+
+@pytest.mark.parametrize(("heads", "shared"), [(2, 1), (4, 2), (4, 1), (6, 3), (3, 3)])
+def test_grouped_queries_match_dense(heads, shared):
+    q, k, v = normal(1, heads, 4, 3), normal(1, shared, 5, 3, seed=1), normal(1, shared, 5, 2, seed=2)
+    assert_dense(F.scaled_dot_product_attention, q, k, v, enable_gqa=True)
+
+
+def test_one_tensor_as_query_key_and_value_is_one_input():
+    x = normal(2, 2, 5, 3)
+    assert_dense(F.scaled_dot_product_attention, x, x, x)
+    assert_dense(F.scaled_dot_product_attention, x, normal(2, 2, 5, 3, seed=1), x)
+
+
+def test_cross_attention_with_constant_keys_matches_dense():
+    q, k, v = qkv((1, 2, 5, 3))
+    assert_dense(F.scaled_dot_product_attention, q, nn.Parameter(k), nn.Parameter(v))
+    assert_dense(F.scaled_dot_product_attention, q, nn.Parameter(k), v, scale=0.7)
+
+
+@pytest.mark.parametrize(("length", "width", "heads"), [(3, 4, 2), (5, 8, 2), (4, 8, 4), (6, 6, 1), (2, 12, 3)])
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_module_matches_dense(length, width, heads, training):
+    layer = drawn(nn.MultiheadAttention(width, heads, batch_first=True)).train(training)
+    x = normal(2, length, width)
+    function = layer.double()
+    from tests.reference import dense_spectrum
+
+    twin = dense_spectrum(lambda z: function(z, z, z)[0], x)
+    assert_dense(layer.float(), x, x, x, twin=twin)

@@ -1,0 +1,73 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.spectra.checks import assert_dense, drawn, normal
+
+SHAPES = [(2, 4), (3, 4, 5), (2, 4, 3, 3), (5, 4, 2), (4, 4, 1, 2)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_matches_dense(shape, training):
+    layer = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[len(shape)](4)
+    drawn(layer)
+    layer.running_var.copy_(normal(4, seed=3).square() + 0.1)
+    layer.train(training)
+    before = layer.running_mean.clone()
+    result = assert_dense(layer, 2 * normal(*shape))
+    assert ("whole batch" in result.spectral_norm.method) == training
+    layer.running_mean.copy_(before)
+
+
+@pytest.mark.parametrize("weight", [False, True])
+@pytest.mark.parametrize("shape", [(3, 2), (2, 7), (2, 3, 20), (100, 8), (2, 4, 6)])
+def test_row_normalization_matches_dense(shape, weight):
+    for layer in (nn.LayerNorm(shape[-1]), nn.RMSNorm(shape[-1], eps=1e-3)):
+        x = normal(*shape) * torch.linspace(0.5, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        assert_dense(drawn(layer) if weight else layer, x)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("shape", SHAPES[1:])
+def test_group_norm_matches_dense(shape, groups):
+    assert_dense(drawn(nn.GroupNorm(groups, 4)), normal(*shape))
+    assert_dense(nn.GroupNorm(groups, 4), normal(*shape))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(2, 4, 5), (2, 4, 3, 3), (1, 4, 6), (3, 4, 2, 2), (2, 4, 2, 2, 2)])
+def test_instance_norm_matches_dense(shape, affine):
+    layer = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}[len(shape)](4, affine=affine)
+    assert_dense(drawn(layer), normal(*shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_functional_normalization_matches_dense(shape):
+    assert_dense(F.layer_norm, normal(*shape), shape[-2:])
+    assert_dense(F.normalize, normal(*shape), dim=-1)
+    assert_dense(F.normalize, normal(*shape), p=1.0, dim=1)
+    assert_dense(F.local_response_norm, normal(2, 4, 5), 2)
+
+
+def test_constant_rows_match_dense():
+    assert_dense(nn.LayerNorm(6), torch.ones(2, 6))
+    assert_dense(drawn(nn.LayerNorm(6)), torch.ones(2, 6))
+
+
+class Root(nn.Module):
+    """A hand-written RMS norm."""
+
+    def __init__(self, n):
+        super().__init__()
+        self.weight, self.variance_epsilon = nn.Parameter(torch.ones(n)), 1e-6
+
+    def forward(self, x):
+        return self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.variance_epsilon)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (2, 5, 40), (1, 1, 33), (7, 50), (2, 2, 3, 36)])
+def test_hand_written_rms_norm_matches_dense(shape):
+    assert_dense(drawn(Root(shape[-1])), normal(*shape))
+    assert_dense(Root(shape[-1]), normal(*shape))
