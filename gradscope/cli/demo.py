@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 
 import rich_click as click
 
 from gradscope.cli._command import Exit, command
-from gradscope.cli._output import look_of, put, show
+from gradscope.cli._output import put, show
 from gradscope.cli._progress import progress
 from gradscope.report import FORMATS, render, write
 
@@ -37,11 +37,11 @@ def demo(folder: Path) -> int:
     files = {folder / f"audit{form.suffix}": form.name for form in FORMATS if form.suffix}
     for path, name in files.items():
         write(path, render(report, name))
-    arrow = look_of(sys.stdout).glyph("arrow")
+    names = " ".join(path.name for path in files)
     put(
-        f"\nIts healthy twin, make_healthy_model() {arrow} {twin.verdict.label}, risk {twin.verdict.risk:.2f}\n"
-        f"The example {arrow} {_EXAMPLE}\n"
-        f"This audit as files {arrow} {', '.join(str(path) for path in files)}\n"
-        "Your own model: gradscope analyze model.py\n"
+        f"\nIts healthy twin, with orthogonal weights: {twin.verdict.label}, risk {twin.verdict.risk:.2f}\n\n"
+        f"  the example     {_EXAMPLE}\n"
+        f"  this audit      {folder}{os.sep} {names}\n"
+        "  your own model  gradscope analyze model.py\n"
     )
     return Exit.CLEAN

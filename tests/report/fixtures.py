@@ -90,7 +90,7 @@ def report_of(layers: tuple[LayerProfile, ...], verdict: Verdict, **changes) -> 
         parameters=tuple(
             ParameterProfile(name, (64, 64), number(0.07), number(0.01)) for x in layers for name in x.node.parameters
         ),
-        blocks=(BlockProfile(Block("layers.2", "residual", 1, 2, (2,)), number(1.4, spread=0.1), number(1.1)),),
+        blocks=(BlockProfile(Block("layers.2", "branch", 1, 2, (2,)), number(1.4, spread=0.1), number(1.1)),),
         coverage=Coverage(len(layers), len(layers), 1.0, "runtime tape"),
         outputs=(len(layers) - 1,),
     )
@@ -187,8 +187,8 @@ def sick(depth: int = 30) -> Report:
         Verification(
             good,
             True,
-            {**gain, "GS201 findings": number(1.0), "GS103 findings": number(1.0)},
-            {"gradient_gain": number(0.83), "GS201 findings": number(0.0), "GS103 findings": number(0.0)},
+            {**gain, "GS201_findings": number(1.0), "GS103_findings": number(1.0)},
+            {"gradient_gain": number(0.83), "GS201_findings": number(0.0), "GS103_findings": number(0.0)},
             trial(2.301, rate=0.01),
             trial(0.41, rate=0.1),
             "3 of 3 seeds train",

@@ -15,19 +15,19 @@ from gradscope.report._look import Look
 from gradscope.report._words import count, number, root, tail
 from gradscope.report.terminal._chart import LABEL, Chart, chart
 from gradscope.report.terminal._page import BLANK, INDENT, heading
-from gradscope.schema import LayerProfile, Moments, Report
+from gradscope.schema import LayerProfile, Moments, Profile, Report
 
 _SIDE_BY_SIDE = 100  # columns from which both charts stand next to each other
 _HEIGHT = 4
 _GAP = 3  # columns between charts that stand side by side
 _AXIS = INDENT + LABEL + 2  # columns left of the bars
 _ROOM = 24  # columns for two names under a short chart
-_FEWEST = 4  # layers with weights that make a profile of their own
+_FEWEST = 4  # layers that make a profile
 
 
 def depth(report: Report, look: Look) -> Iterator[RenderableType]:
     """Both charts on log10 axes, from input to output; nothing if no scale is known."""
-    layers = _shown(report.layers)
+    layers = _shown(report.profile)
     marked = {name for f in report.findings if f.role == "culprit" and f.severity != "info" for name in f.layers}
     panels = []
     is_wide = look.width >= _SIDE_BY_SIDE
@@ -51,10 +51,17 @@ def depth(report: Report, look: Look) -> Iterator[RenderableType]:
             yield panel
 
 
-def _shown(layers: Sequence[LayerProfile]) -> list[LayerProfile]:
-    """Layers with weights, which set the scale; every layer where those are few."""
-    weighted = [layer for layer in layers if layer.node.parameters]
-    return weighted if len(weighted) >= _FEWEST else [layer for layer in layers if layer.node.kind != "input"]
+def _shown(profile: Profile) -> list[LayerProfile]:
+    """The layers that set the scale: sums over a fan-in, and the ends of residual branches.
+
+    Inside a branch the scale is another one, so branches are left out where the trunk alone is long enough.
+    """
+    exits = {b.block.exit for b in profile.blocks}
+    inside = {i for b in profile.blocks for i in b.block.nodes if i != b.block.exit}
+    scaling = [x for x in profile.layers if x.node.fan_in is not None or x.node.index in exits]
+    trunk = [x for x in scaling if x.node.index not in inside]
+    everything = [x for x in profile.layers if x.node.kind != "input"]
+    return next((layers for layers in (trunk, scaling) if len(layers) >= _FEWEST), everything)
 
 
 def _rms(moments: Moments | None) -> float | None:

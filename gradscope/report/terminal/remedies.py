@@ -15,7 +15,7 @@ from gradscope.schema import Report, Trial, Verification
 
 _CURVE = 6  # a loss curve takes one in so many columns of the page
 _LOSS_DIGITS = 4  # losses of a trial differ little
-_COUNTED = " findings"  # how a verification calls the number of findings of a code
+_COUNTED = "_findings"  # how a verification calls the number of findings of a code
 
 
 def remedies(report: Report, look: Look) -> Iterator[RenderableType]:
