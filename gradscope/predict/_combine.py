@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gradscope.predict._axes import Array
+import numpy as np
+
 from gradscope.predict._fixed import fitted
-from gradscope.predict._gaussian import Lineage, lineage_of, table_of
+from gradscope.predict._gaussian import Lineage, grid, lineage_of, table_of
+from gradscope.predict._marginal import given_summand, shape_of, sum_shape
 from gradscope.predict._table import Table, aligned, firsts, seconds
 
 
@@ -15,11 +18,17 @@ def added(x: Table, y: Table, factor: float = 1.0) -> Table:
     if kin := _kin(x, y):
         a, b = kin
         return _joined(x, y, a.value + factor * b.value, 1.0, factor)
+    shape = sum_shape(x, y, factor, *grid()) if x.size == y.size or y.is_initial else None
     x, y = aligned(*fitted(x, y))
     axes = x.axes
     cross = firsts(x.mean, axes) * seconds(y.mean, axes) + firsts(y.mean, axes) * seconds(x.mean, axes)
     second = x.second + factor**2 * y.second + factor * cross
-    return Table(x.dims, x.mean + factor * y.mean, second, (x, y), lambda g: [g, factor**2 * g])
+    out = Table(x.dims, x.mean + factor * y.mean, second, (x, y), lambda g: [g, factor**2 * g])
+    if shape is not None:
+        out.notes["shape"] = shape
+        parts = ((x, y, 1.0, factor), (y, x, factor, 1.0))
+        out.condition = lambda own: [given_summand(own, out, *part, *grid()) for part in parts]
+    return out
 
 
 def multiplied(x: Table, y: Table) -> Table:
@@ -27,8 +36,17 @@ def multiplied(x: Table, y: Table) -> Table:
     if kin := _kin(x, y):
         a, b = kin
         return _joined(x, y, a.value * b.value, b.value, a.value)
+    shape = shape_of(x, *grid()) if _is_sure(y) else None
     x, y = aligned(*fitted(x, y))
-    return Table(x.dims, x.mean * y.mean, x.second * y.second, (x, y), lambda g: [g * y.second, g * x.second])
+    out = Table(x.dims, x.mean * y.mean, x.second * y.second, (x, y), lambda g: [g * y.second, g * x.second])
+    if shape is not None:
+        out.notes["shape"] = shape
+    return out
+
+
+def _is_sure(x: Table) -> bool:
+    """Whether all entries of a parameter or constant are the same positive number."""
+    return x.is_initial and x.average > 0 and bool(np.all(np.abs(x.second - x.average**2) <= 1e-12 * x.average**2))
 
 
 def combined(x: Table, y: Table, function: Callable[[Array, Array], tuple[Array, Array, Array]]) -> Table | None:

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from gradscope.predict._axes import Array
+from gradscope.predict._marginal import copula
 from gradscope.predict._table import Dims, Table, diagonal, firsts, point_average, seconds
 
 HALF_WIDTH = 8.0  # standard deviations covered by the grid
 POINTS = 1601
 TERMS = 64
+KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
 NODES = 12  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
 
 
@@ -54,6 +56,8 @@ class Base:
         share: weight of every node at every group: (groups..., nodes).
         correlation: (classes...), 1 where a variance is zero and the positions agree.
         scale: product of the standard deviations at the two ends of every class.
+        shape: standardized quantiles on the grid, which are the grid itself for a Gaussian.
+        is_gaussian: whether they are.
     """
 
     table: Table
@@ -62,6 +66,8 @@ class Base:
     share: Array
     correlation: Array
     scale: Array
+    shape: Array
+    is_gaussian: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +101,7 @@ def lineage_of(x: Table) -> Lineage:
         x.lineage = lineage.onward(parent, lineage.value * factor, np.full_like(lineage.slope, factor))
     if x.lineage is None:
         base = _base(x)
-        value = base.mean[:, None] + base.deviation[:, None] * grid()[0]
+        value = base.mean[:, None] + base.deviation[:, None] * base.shape
         x.lineage = Lineage(base, value, np.ones_like(value))
     return x.lineage
 
@@ -110,8 +116,13 @@ def _base(x: Table) -> Base:
     covariance = x.second - firsts(x.mean, axes) * seconds(x.mean, axes)
     ratio = np.divide(covariance, scale, out=np.zeros(scale.shape), where=scale > 0)
     correlation = np.array(np.clip(ratio, -1.0, 1.0))
+    shape = x.notes.get("shape")
+    if shape is not None:
+        correlation = np.array(copula(correlation, (_weighted_hermite() @ shape) ** 2))
     correlation[tuple(slice(len(a.groups)) for a in axes)] = 1.0
-    return Base(x, mean, std, share.reshape(*profile.shape, -1), correlation, scale)
+    share = share.reshape(*profile.shape, -1)
+    quantiles = grid()[0] if shape is None else shape
+    return Base(x, mean, std, share, correlation, scale, quantiles, shape is None)
 
 
 def _nodes(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
@@ -152,14 +163,30 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
     base = lineage.base
     weights = grid()[1]
 
+    mean = base.share @ (lineage.value @ weights)
+    out = Table(dims, mean, dual(base, lineage.value), (base.table,), lineage=lineage)
+
     def backward(gradient: Array) -> list[Array]:
         profile = diagonal(gradient, base.table.axes)
         for table, slope in lineage.trail:
             table.shadow += point_average(profile * (base.share @ (slope * slope @ weights)), base.table.axes)
-        return [gradient * dual(base, lineage.slope)]
+        slope = lineage.slope
+        if out.conditional is not None:  # large gradients sit where the value is such and such
+            slope = slope * np.sqrt(out.conditional / max(float(out.conditional @ weights), 1e-300))
+        return [gradient * dual(base, slope)]
 
-    mean = base.share @ (lineage.value @ weights)
-    return Table(dims, mean, dual(base, lineage.value), (base.table,), backward, lineage=lineage)
+    out.backward = backward
+    if "shape" in base.table.notes and is_kinked(lineage.slope):
+        node = int(np.argmax(base.deviation))
+        out.condition = lambda own: [own * lineage.slope[node] ** 2]
+    return out
+
+
+def is_kinked(slope: Array) -> bool:
+    """Whether a slope varies so much that gradients behind it depend on the value: a rectifier, not a smooth line."""
+    weights = grid()[1]
+    square = slope**2
+    return bool(np.any((square**2) @ weights > KINKED * (square @ weights) ** 2))
 
 
 def dual(base: Base, value: Array) -> Array:
@@ -193,7 +220,7 @@ def _end_product(base: Base, at_nodes: Array) -> Array:
 
 def _slopes_around_zero(base: Base, value: Array) -> tuple[float, float, bool] | None:
     """(positive, negative, is_step) if f is p*x above and n*x below zero, or p and n themselves; else None."""
-    if np.any(base.mean != 0) or not np.any(base.deviation > 0):
+    if not base.is_gaussian or np.any(base.mean != 0) or not np.any(base.deviation > 0):
         return None
     z = grid()[0]
     keep = base.deviation > 0

@@ -12,6 +12,8 @@ import numpy as np
 
 from gradscope.predict import _axes
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._gaussian import grid
+from gradscope.predict._marginal import shape_of
 from gradscope.predict._table import Table, along
 
 
@@ -42,7 +44,11 @@ def normalized(
             gradient = _centred(gradient, axes, over)
         return [gradient + share * _projection(gradient, out, axes, over)]
 
-    return Table(x.dims, mean, out, (x,), backward)
+    table = Table(x.dims, mean, out, (x,), backward)
+    shape = shape_of(x, *grid())
+    if shape is not None:
+        table.notes["shape"] = shape
+    return table
 
 
 def _centred(second: Array, axes: Sequence[Axis], over: Sequence[int]) -> Array:

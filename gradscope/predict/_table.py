@@ -47,6 +47,8 @@ class Table:
         notes: what later rules may want to know of its origin, by name.
         gradient: E g_I g_J of the loss's gradient, once `propagate` has run.
         shadow: E g^2 of the part of the gradient that went straight to the base of a lineage.
+        conditional: E g^2 given the value of the Gaussian behind the lineage, on the grid; None where it is constant.
+        condition: like `backward`, from `conditional` to those of the parents.
         is_initial: whether it depends on parameters and constants only.
     """
 
@@ -60,6 +62,8 @@ class Table:
     notes: dict[str, Any] = field(default_factory=dict)
     gradient: Array | None = None
     shadow: float = 0.0
+    conditional: Array | None = None
+    condition: Callable[[Array], Sequence[Array | None]] | None = None
     is_initial: bool = False
 
     def __post_init__(self) -> None:
@@ -389,6 +393,20 @@ def propagate(output: Table, cotangent: Array) -> None:
         table = seen[order]
         if table.gradient is None or table.backward is None:
             continue
-        for parent, received in zip(table.parents, table.backward(table.gradient), strict=True):
-            if received is not None:
-                parent.gradient = received if parent.gradient is None else parent.gradient + received
+        conditions: Sequence[Array | None] = [None] * len(table.parents)
+        if table.condition is not None:
+            average = agreeing_average(table.gradient, table.axes)
+            conditions = table.condition(np.asarray(average) if table.conditional is None else table.conditional)
+        received = table.backward(table.gradient)
+        for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
+            if gradient is not None:
+                _receive(parent, gradient, condition)
+
+
+def _receive(table: Table, gradient: Array, condition: Array | None) -> None:
+    """Add a gradient, and what is known of it given the value of the table."""
+    if condition is not None or table.conditional is not None:
+        known = 0.0 if table.gradient is None else agreeing_average(table.gradient, table.axes)
+        before = known if table.conditional is None else table.conditional
+        table.conditional = before + (agreeing_average(gradient, table.axes) if condition is None else condition)
+    table.gradient = gradient if table.gradient is None else table.gradient + gradient

@@ -12,6 +12,7 @@ import torch
 from gradscope.predict import _axes
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._gaussian import grid, lineage_of
+from gradscope.predict._marginal import from_samples
 from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Change, Table, along, change, single
 
@@ -111,7 +112,10 @@ def _maximum(x: Table, windows: Sequence[Array]) -> Table:
         return [table.slope * _routed(gradient, axes, start, spans, windows)]
 
     dims = (*source.dims[: len(source.dims) - len(windows)], *(s[0] for s in spans))
-    return Table(dims, mean, second, (base.table,), backward)
+    out = Table(dims, mean, second, (base.table,), backward)
+    if table.shape is not None:
+        out.notes["shape"] = table.shape
+    return out
 
 
 def _routed(
@@ -144,8 +148,8 @@ def _routed(
 class _Maximum:
     """Mean, E y y' at the tabulated correlations, and E of the squared slope at the largest entry."""
 
-    def __init__(self, mean: float, products: Array, slope: float) -> None:
-        self.mean, self.products, self.slope = mean, products, slope
+    def __init__(self, mean: float, products: Array, slope: float, shape: Array | None) -> None:
+        self.mean, self.products, self.slope, self.shape = mean, products, slope, shape
 
 
 def _tabulated(x: Table, start: int, taps: Sequence[int]) -> _Maximum:
@@ -174,7 +178,8 @@ def _tabulated(x: Table, start: int, taps: Sequence[int]) -> _Maximum:
         mixed = np.interp(rho * one + math.sqrt(1 - rho * rho) * other, z, lineage.value[node]).max(1)
         products.append(float((y * mixed).mean()))
     products[0] = float(y.mean()) ** 2
-    return _Maximum(float(y.mean()), np.maximum.accumulate(products), float((slope**2).mean()))
+    shape = from_samples(y, *grid())
+    return _Maximum(float(y.mean()), np.maximum.accumulate(products), float((slope**2).mean()), shape)
 
 
 def _neighbour(axis: Axis, distance: int) -> int:
