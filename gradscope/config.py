@@ -20,7 +20,7 @@ class Config:
     # Thresholds. "decades" are powers of ten.
     vanishing_gradient_warning: Threshold = Threshold(3.0, "decades lost from output to input", _CORPUS)
     vanishing_gradient_error: Threshold = Threshold(4.5, "decades lost from output to input", _CORPUS)
-    exploding_gradient_warning: Threshold = Threshold(2.5, "decades gained from output to input", _CORPUS)
+    exploding_gradient_warning: Threshold = Threshold(3.0, "decades gained from output to input", _CORPUS)
     exploding_gradient_error: Threshold = Threshold(4.0, "decades gained from output to input", _CORPUS)
     vanishing_activation: Threshold = Threshold(2.5, "decades of rms lost between normalizations", _CORPUS)
     exploding_activation: Threshold = Threshold(2.5, "decades of rms gained between normalizations", _CORPUS)

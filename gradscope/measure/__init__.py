@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscope.config import Config
+from gradscope.measure._awaken import awakened, sleeping
+from gradscope.measure._awaken import gaps as awakening_gaps
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import expected_loss, output_variation
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
@@ -41,30 +43,30 @@ def profile(
     report = progress or (lambda stage, fraction: None)
     report("forward", 0.0)
     batch = batch_size(subject)
-    sweep = Sweep(
-        tolerance=config.spectral_tolerance,
-        probability=1 - config.confidence,
-        is_certified=config.is_certified,
-        seed=subject.info.seed,
-    )
-    instruments = Instruments(batch, sweep)
-    graph, run = capture(subject, instruments)
+    graph, run, instruments = _run(subject, capture, config, batch)
     output = main_tensor(run.output)
-    loss = subject.loss(run.output, subject.targets)
-    report("backward", 0.4)
-    gradients = _backward(subject, loss, run)
-    layers, gaps = instruments.layers(graph.nodes)
-    parameters = parameter_profiles(subject.model, gradients)
-    network = {
-        "initial_loss": Estimate.exact(loss.item(), "measured", batch or 1),
+    start = {
+        "initial_loss": Estimate.exact(subject.loss(run.output, subject.targets).item(), "measured", batch or 1),
         "expected_loss": expected_loss(subject, output),
         "output_variation": output_variation(output, batch),
+    }
+    asleep = sleeping(graph, subject.model)
+    with awakened(subject.model, asleep, subject.info.seed):
+        if asleep:
+            graph, run, instruments = _run(subject, capture, config, batch)
+        report("backward", 0.4)
+        gradients = _backward(subject, run)
+        layers, gaps = instruments.layers(graph.nodes)
+        parameters = parameter_profiles(subject.model, gradients)
+        del run, output, gradients
+        report("jacobians", 0.6)
+        spectra, blocks, more = _jacobians(subject, capture, config, batch)
+    network = {
+        **start,
         "gradient_norm": total_norm(parameters),
         "gradient_gain": _gradient_gain(graph, layers),
+        **spectra,
     }
-    del run, output, loss, gradients
-    report("jacobians", 0.6)
-    spectra, blocks, more = _jacobians(subject, capture, config, batch)
     coverage = Coverage(
         layers=len(layers),
         layers_with_spectral_norm=sum(
@@ -76,13 +78,24 @@ def profile(
     return graph, Profile(
         origin="measured",
         layers=layers,
-        network={**network, **spectra},
+        network=network,
         parameters=parameters,
         blocks=blocks,
         coverage=coverage,
         outputs=graph.outputs,
-        gaps=(*graph.gaps, *gaps, *more),
+        gaps=(*graph.gaps, *gaps, *more, *awakening_gaps(asleep)),
     )
+
+
+def _run(subject: Subject, capture: Capture, config: Config, batch: int) -> tuple[LayerGraph, Run, Instruments]:
+    sweep = Sweep(
+        tolerance=config.spectral_tolerance,
+        probability=1 - config.confidence,
+        is_certified=config.is_certified,
+        seed=subject.info.seed,
+    )
+    instruments = Instruments(batch, sweep)
+    return *capture(subject, instruments), instruments
 
 
 def batch_size(subject: Subject) -> int:
@@ -91,8 +104,9 @@ def batch_size(subject: Subject) -> int:
     return sizes.pop() if len(sizes) == 1 else 0
 
 
-def _backward(subject: Subject, loss: Tensor, run: Run) -> dict[str, Tensor | None]:
+def _backward(subject: Subject, run: Run) -> dict[str, Tensor | None]:
     """Gradients of all parameters; on the way every layer's gradient goes to the instruments."""
+    loss = subject.loss(run.output, subject.targets)
     named = [(n, p) for n, p in subject.model.named_parameters() if p.requires_grad]
     targets = [*(p for _, p in named), *run.inputs]
     gradients = torch.autograd.grad(loss, targets, allow_unused=True)

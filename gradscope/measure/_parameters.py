@@ -29,10 +29,10 @@ def parameter_profiles(model: nn.Module, gradients: dict[str, Tensor | None]) ->
 
 
 def reached(profiles: Sequence[ParameterProfile]) -> float:
-    """Share of the trainable elements that lie in parameters with a gradient that is not all zero."""
-    sizes = [(torch.Size(p.shape).numel(), p.gradient_rms) for p in profiles if p.trainable]
+    """Share of the trainable elements that lie in parameters with a gradient, be it zero."""
+    sizes = [(torch.Size(p.shape).numel(), p.gradient_rms is not None) for p in profiles if p.trainable]
     total = sum(n for n, _ in sizes)
-    return sum(n for n, g in sizes if g is not None and g.value != 0) / total if total else 0.0
+    return sum(n for n, is_reached in sizes if is_reached) / total if total else 0.0
 
 
 def total_norm(profiles: Sequence[ParameterProfile]) -> Estimate:
