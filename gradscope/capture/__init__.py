@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import networkx as nx
-import torch
 from torch import Tensor
 
 from gradscope.capture._blocks import blocks_of, innermost
 from gradscope.capture._fx import fx_graph
+from gradscope.capture._gradients import Observer
+from gradscope.capture._layers import Layer, Layers
 from gradscope.capture._patches import recording
+from gradscope.capture._tape import Tape
 from gradscope.pytree import map_tensors, tensors_in
-from gradscope.capture._tape import Observer, Tape
-from gradscope.schema import Gap, LayerGraph, LayerNode, Run, Subject
+from gradscope.schema import Block, Gap, LayerGraph, LayerNode, Run, Subject
 
 __all__ = ["Observer", "graph"]
 
@@ -26,21 +27,37 @@ def graph(subject: Subject, observer: Observer | None = None, *, keep_edges: boo
         subject: what to run.
         observer: is shown every layer the moment it has run.
         keep_edges: keep the autograd edge of every layer's output in `Run.edges`.
+
+    Raises:
+        whatever the model raises.
     """
-    tape = Tape(subject.model, observer, keep_edges=keep_edges)
+    layers = Layers(observer, keep_edges=keep_edges)
+    tape = Tape(subject.model, layers)
     leaves: list[Tensor] = []
     args, kwargs = map_tensors((subject.args, dict(subject.kwargs)), lambda t: _differentiable(t, leaves))
-    with recording(tape):
+    with recording(tape, layers):
         for i, tensor in enumerate(tensors_in(args)):
             tape.add_input(tensor, f"input_{i}" if i else "input")
         for name, value in kwargs.items():
             for i, tensor in enumerate(tensors_in(value)):
                 tape.add_input(tensor, f"{name}_{i}" if i else name)
         output = subject.model(*args, **kwargs)
-    values = [tape.values.find(t) for t in tensors_in(output)]
-    outputs = {i for value in values if value for i in value.sources}
-    slots = [value.slot for value in values if value]
-    return _layer_graph(tape, slots, tuple(sorted(outputs))), Run(output, tuple(leaves), tape.edges)
+    values = tape.record.outputs(output)
+    if layers.gradients is not None:
+        layers.gradients.is_open = True
+    operations, constants = fx_graph(tape.record.ops, [v.slot for v in values])
+    digraph = _digraph(layers.recorded)
+    blocks = blocks_of(digraph, [layer.name for layer in layers.recorded], [layer.op for layer in layers.recorded])
+    captured = LayerGraph(
+        nodes=_nodes(layers.recorded, blocks),
+        digraph=digraph,
+        blocks=blocks,
+        outputs=tuple(sorted({i for v in values for i in v.origin.layers})),
+        fx=operations,
+        constants=constants,
+        gaps=tuple(Gap(layer.name, layer.gap) for layer in layers.recorded if layer.gap),
+    )
+    return captured, Run(output, tuple(leaves), layers.edges)
 
 
 def _differentiable(tensor: Tensor, leaves: list[Tensor]) -> Tensor:
@@ -51,31 +68,31 @@ def _differentiable(tensor: Tensor, leaves: list[Tensor]) -> Tensor:
     return leaves[-1].clone()
 
 
-def _layer_graph(tape: Tape, output_slots: list[int], outputs: tuple[int, ...]) -> LayerGraph:
+def _digraph(layers: list[Layer]) -> nx.DiGraph:
     digraph = nx.DiGraph()
-    digraph.add_nodes_from(layer.index for layer in tape.layers)
-    digraph.add_edges_from((i, layer.index) for layer in tape.layers for i in sorted(layer.inputs))
-    blocks = blocks_of(digraph, [layer.name for layer in tape.layers], [layer.op for layer in tape.layers])
+    digraph.add_nodes_from(layer.index for layer in layers)
+    digraph.add_edges_from((i, layer.index) for layer in layers for i in sorted(layer.inputs))
+    return digraph
+
+
+def _nodes(layers: list[Layer], blocks: tuple[Block, ...]) -> tuple[LayerNode, ...]:
     block_of = innermost(blocks)
-    nodes = tuple(
+    return tuple(
         LayerNode(
             index=layer.index,
             name=layer.name,
-            kind=layer.kind,  # pyright: ignore[reportArgumentType]
+            kind=layer.kind,
             op=layer.op,
             path=layer.path,
             call=layer.call,
             inputs=tuple(sorted(layer.inputs)),
-            shape=layer.output[0] if layer.output else (),
-            dtype=layer.output[1] if layer.output else "none",
-            parameters=layer.parameters,
-            fan_in=layer.fan[0],
-            fan_out=layer.fan[1],
+            shape=layer.shape,
+            dtype=layer.dtype,
+            parameters=tuple(sorted(layer.parameters)),
+            fan_in=layer.fans[0],
+            fan_out=layer.fans[1],
             source=layer.source,
             block=block_of.get(layer.index),
         )
-        for layer in tape.layers
+        for layer in layers
     )
-    opaque = tuple(Gap(n.name, "computed where torch calls cannot be seen: a scripted part or a thread") for n in nodes if n.op == "opaque")
-    operations, constants = fx_graph(tape.ops, output_slots)
-    return LayerGraph(nodes, digraph, blocks, outputs, operations, constants, opaque)

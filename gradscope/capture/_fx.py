@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from gradscope.capture._tape import Op, Reference
+from gradscope.capture._ops import Op, Reference, Step
 
 
 def fx_graph(ops: Sequence[Op], outputs: Sequence[int]) -> tuple[torch.fx.Graph, dict[str, Any]]:
@@ -28,30 +27,28 @@ def fx_graph(ops: Sequence[Op], outputs: Sequence[int]) -> tuple[torch.fx.Graph,
     made: dict[int, torch.fx.Node] = {}
     constants: dict[str, Any] = {}
     for op in ops:
-        if op.kind == "call":
-            _call(graph, op, made)
+        if op.kind in ("call", "module"):
+            create = graph.call_module if op.kind == "module" else graph.call_function
+            node = create(op.target, _resolve(op.args, made), _resolve(dict(op.kwargs), made))
+            node.meta["module_path"] = op.path
         elif op.kind == "input":
-            made[op.outputs[0]] = graph.placeholder(str(op.target))
-        elif op.kind in ("parameter", "buffer"):
-            made[op.outputs[0]] = graph.create_node("get_attr", str(op.target))
-        elif op.outputs:
-            name = f"_{op.kind}_{op.index}"
-            constants[name] = op.target
-            made[op.outputs[0]] = graph.create_node("get_attr", name)
-    graph.output(tuple(made[slot] for slot in outputs if slot in made))
+            node = graph.placeholder(op.target)
+        elif op.kind == "constant":
+            constants[f"_constant_{op.index}"] = op.target
+            node = graph.create_node("get_attr", f"_constant_{op.index}")
+        else:
+            node = graph.create_node("get_attr", op.target)
+        for slot, steps in op.outputs:
+            if slot not in made:  # else the op handed back a tensor it was given
+                made[slot] = _taken(graph, node, steps)
+    graph.output(tuple(made[slot] for slot in outputs))
     return graph, constants
 
 
-def _call(graph: torch.fx.Graph, op: Op, made: dict[int, torch.fx.Node]) -> None:
-    node = graph.call_function(op.target, _resolve(op.args, made), _resolve(dict(op.kwargs), made))
-    node.meta["module_path"] = op.path
-    new = [slot for slot in op.outputs if slot not in made] if op.is_returned else []
-    if len(op.outputs) == 1 and new:
-        made[new[0]] = node
-    else:
-        for position, slot in enumerate(op.outputs if op.is_returned else ()):
-            if slot in new:
-                made[slot] = graph.call_function(operator.getitem, (node, position))
+def _taken(graph: torch.fx.Graph, node: torch.fx.Node, steps: Sequence[Step]) -> torch.fx.Node:
+    for take, key in steps:
+        node = graph.call_function(take, (node, key))
+    return node
 
 
 def _resolve(value: Any, made: dict[int, torch.fx.Node]) -> Any:

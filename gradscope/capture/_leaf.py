@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -17,30 +20,44 @@ _TRANSPARENT = (
     nn.TransformerEncoderLayer,
     nn.TransformerDecoderLayer,
 )
+_LAYERS = ("torch.nn.modules", "torch.ao.nn")
 _MAX_PARAMETERS = 2  # weight and bias: a childless module with more of them holds more than one layer
 
-_REARRANGING = frozenset(
-    "view view_as reshape reshape_as flatten unflatten squeeze unsqueeze transpose permute movedim moveaxis swapaxes "
-    "swapdims t T mT H mH adjoint contiguous clone to type type_as float double half bfloat16 cpu cuda requires_grad "
-    "split split_with_sizes tensor_split chunk unbind narrow select getitem view_as_real view_as_complex real imag "
-    "flip fliplr flipud roll rot90 diagonal alias as_strided pixel_shuffle pixel_unshuffle refine_names "
-    "rename align_to hsplit vsplit dsplit ravel numpy_T get".split()
-)
+_REARRANGING = {
+    "H", "T", "adjoint", "alias", "align_to", "as_strided", "bfloat16", "chunk", "clone", "contiguous", "cpu", "cuda",
+    "diagonal", "double", "dsplit", "flatten", "flip", "fliplr", "flipud", "float", "getitem", "half", "hsplit", "imag",
+    "mH", "mT", "moveaxis", "movedim", "narrow", "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "real",
+    "refine_names", "rename", "requires_grad", "reshape", "reshape_as", "roll", "rot90", "select", "split",
+    "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "tensor_split", "to", "transpose", "type", "type_as",
+    "unbind", "unflatten", "unsqueeze", "view", "view_as", "view_as_complex", "view_as_real", "vsplit",
+}  # fmt: skip
 
 
-def is_leaf(module: nn.Module) -> bool:
+def is_leaf(module: nn.Module, args: tuple[Any, ...], *, is_root: bool) -> bool:
     """Whether a call of this module is one layer.
 
-    torch.nn's own modules are, containers excepted; so is a module of the user without children and with at
-    most a weight and a bias, such as a hand-written norm or activation.
+    torch.nn's own modules are, containers excepted, and scripted modules, which cannot be looked into; so is a
+    module of the user without children and with at most a weight and a bias, such as a hand-written norm or
+    activation, unless it is the whole model or is handed other modules to run.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
     if isinstance(module, _TRANSPARENT):
         return False
-    kind = type(module).__mro__[1] if parametrize.is_parametrized(module) else type(module)
-    if kind.__module__.startswith(("torch.nn.modules", "torch.ao.nn")):
+    is_parametrized = parametrize.is_parametrized(module)
+    kind = type(module).__mro__[1] if is_parametrized else type(module)
+    if kind.__module__.startswith(_LAYERS):
         return True
-    has_children = any(True for _ in module.children()) and not parametrize.is_parametrized(module)
+    if is_root or any(isinstance(a, nn.Module) for a in args):
+        return False
+    has_children = not is_parametrized and any(True for _ in module.children())
     return not has_children and sum(1 for _ in module.parameters(recurse=False)) <= _MAX_PARAMETERS
+
+
+def is_wrapper(module: nn.Module) -> bool:
+    """Whether a module of torch only runs another: a compiled, parallel or distributed model."""
+    kind = type(module).__module__
+    return kind.startswith("torch.") and not kind.startswith(_LAYERS)
 
 
 def is_rearranging(op: str, source: Tensor | None, output: Tensor | None) -> bool:

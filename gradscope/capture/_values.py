@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from gradscope.borrow import storage_of
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a value flows from.
+
+    Attributes:
+        layers: indices of the nearest layers.
+        parameters: names of the parameters on the way from there, such as both factors of a factorized weight.
+    """
+
+    layers: frozenset[int] = frozenset()
+    parameters: frozenset[str] = frozenset()
+
+    @classmethod
+    def at(cls, layer: int) -> Origin:
+        """The output of a layer."""
+        return cls(frozenset({layer}))
+
+    @classmethod
+    def of(cls, values: Iterable[Value]) -> Origin:
+        """What several values together flow from."""
+        origins = [v.origin for v in values]
+        if len(origins) == 1:
+            return origins[0]
+        return cls(frozenset().union(*(o.layers for o in origins)), frozenset().union(*(o.parameters for o in origins)))
 
 
 @dataclass(slots=True)
@@ -17,13 +46,15 @@ class Value:
     Attributes:
         op: index of the op that produced it.
         slot: number of the tensor object; an in-place op makes a new value in the same slot.
-        sources: indices of the layers that the value flows from.
+        version: the tensor's in-place counter.
+        origin: what it flows from.
+        reference: the tensor.
     """
 
     op: int
     slot: int
     version: int
-    sources: frozenset[int]
+    origin: Origin
     reference: weakref.ref[Tensor]
 
 
@@ -37,8 +68,8 @@ class Values:
 
     def __init__(self) -> None:
         self._by_id: dict[int, Value] = {}
-        self._mutated: dict[int, Value] = {}  # storage -> its last in-place mutation
-        self._by_grad_fn: dict[Any, Value] = {}  # holds the nodes, so that their ids stay unique
+        self._mutated: dict[int, tuple[StorageWeakRef, Value]] = {}  # the reference keeps the key from being reused
+        self._by_grad_fn: dict[Any, Value] = {}
         self._slots = 0
 
     def find(self, tensor: Tensor) -> Value | None:
@@ -46,46 +77,44 @@ class Values:
         value = self._by_id.get(id(tensor))
         return value if value is not None and value.reference() is tensor else None
 
-    def bind(self, tensor: Tensor, op: int, sources: frozenset[int], *, slot: int | None = None) -> Value:
+    def bind(self, tensor: Tensor, op: int, origin: Origin, *, slot: int | None = None) -> Value:
         """Record that `op` produced the value that `tensor` holds now."""
         if slot is None:
             slot, self._slots = self._slots, self._slots + 1
-        value = Value(op, slot, version_of(tensor), sources, weakref.ref(tensor))
+        value = Value(op, slot, version_of(tensor), origin, weakref.ref(tensor))
         self._by_id[id(tensor)] = value
-        if tensor.grad_fn is not None:
-            self._by_grad_fn[tensor.grad_fn] = value
+        node = tensor.grad_fn
+        if node is not None:
+            self._by_grad_fn[node] = value
         return value
 
     def mark_mutated(self, tensor: Tensor, value: Value) -> None:
         """Record that the memory behind `tensor` was last written by `value`."""
-        key = _storage(tensor)
+        key = storage_of(tensor)
         if key is not None:
-            self._mutated[key] = value
+            self._mutated[key] = (StorageWeakRef(tensor.untyped_storage()), value)
 
     def last_mutation(self, tensor: Tensor) -> Value | None:
-        """The op that last wrote the memory behind `tensor` in place, through whatever alias."""
-        key = _storage(tensor)
-        return self._mutated.get(key) if key is not None else None
+        """The value that was last written in place to the memory behind `tensor`, through whatever alias."""
+        key = storage_of(tensor)
+        return self._mutated[key][1] if key in self._mutated else None
 
-    def behind(self, tensor: Tensor) -> Iterable[Value]:
-        """The nearest recorded values that a tensor of unknown origin was computed from, by its autograd graph."""
+    def behind(self, tensor: Tensor, read: Callable[[Tensor], Value]) -> Iterator[Value]:
+        """The nearest recorded values that a tensor of unknown origin was computed from, by its autograd graph.
+
+        Args:
+            tensor: the tensor.
+            read: gives the value of a leaf tensor that is met on the way.
+        """
         seen, stack = set(), [tensor.grad_fn]
         while stack:
             node = stack.pop()
             if node is None or node in seen:
                 continue
             seen.add(node)
-            value = self._by_grad_fn.get(node)
-            if value is None and hasattr(node, "variable"):
-                value = self.find(node.variable)
-            if value is not None:
-                yield value
+            if node in self._by_grad_fn:
+                yield self._by_grad_fn[node]
+            elif (leaf := getattr(node, "variable", None)) is not None:
+                yield read(leaf)
             else:
                 stack.extend(parent for parent, _ in node.next_functions)
-
-
-def _storage(tensor: Tensor) -> int | None:
-    try:
-        return tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # sparse, meta-like and other tensors without one storage
-        return None
