@@ -155,6 +155,8 @@ def _normalized(step: Any, incoming: Incoming) -> Derivative | None:
         if step.function.__name__ == "batch_norm" and call.get("training"):
             call["running_mean"] = call["running_var"] = None
         output = step.function(leaf, **{**call, "weight": None, "bias": None})
+    if gamma is not None and bool((gamma == 1).all()):
+        gamma = None
     if gamma is not None and step.function.__name__ == "batch_norm":
         gamma = gamma.detach().view(-1, *[1] * (leaf.ndim - 2))
 
