@@ -12,29 +12,29 @@ from rich.table import Table
 from rich.text import Text
 
 from gradscope.report._look import Look
-from gradscope.report._words import count, number, root, tail
+from gradscope.report._scale import depth_layers, rms
+from gradscope.report._words import count, number, tail
 from gradscope.report.terminal._chart import LABEL, Chart, chart
 from gradscope.report.terminal._page import BLANK, INDENT, heading
-from gradscope.schema import LayerProfile, Moments, Profile, Report
+from gradscope.schema import LayerProfile, Report
 
 _SIDE_BY_SIDE = 100  # columns from which both charts stand next to each other
 _HEIGHT = 4
 _GAP = 3  # columns between charts that stand side by side
 _AXIS = INDENT + LABEL + 2  # columns left of the bars
 _ROOM = 24  # columns for two names under a short chart
-_FEWEST = 4  # layers that make a profile
 
 
 def depth(report: Report, look: Look) -> Iterator[RenderableType]:
     """Both charts on log10 axes, from input to output; nothing if no scale is known."""
-    layers = _shown(report.profile)
+    layers = depth_layers(report.profile)
     marked = {name for f in report.findings if f.role == "culprit" and f.severity != "info" for name in f.layers}
     panels = []
     is_wide = look.width >= _SIDE_BY_SIDE
     width = ((look.width - _GAP) // 2 if is_wide else look.width) - _AXIS
     both = {"activation rms": [x.activation for x in layers], "gradient rms": [x.gradient for x in layers]}
     for title, moments in both.items():
-        scales = [_rms(m) for m in moments]
+        scales = [rms(m) for m in moments]
         if any(scale is not None for scale in scales):
             panels.append(_panel(title, layers, scales, marked=marked, width=width, look=look))
     if not panels:
@@ -49,25 +49,6 @@ def depth(report: Report, look: Look) -> Iterator[RenderableType]:
             if position:
                 yield BLANK
             yield panel
-
-
-def _shown(profile: Profile) -> list[LayerProfile]:
-    """The layers that set the scale: sums over a fan-in, and the ends of residual branches.
-
-    Inside a branch the scale is another one, so branches are left out where the trunk alone is long enough.
-    """
-    exits = {b.block.exit for b in profile.blocks}
-    inside = {i for b in profile.blocks for i in b.block.nodes if i != b.block.exit}
-    scaling = [x for x in profile.layers if x.node.fan_in is not None or x.node.index in exits]
-    trunk = [x for x in scaling if x.node.index not in inside]
-    everything = [x for x in profile.layers if x.node.kind != "input"]
-    return next((layers for layers in (trunk, scaling) if len(layers) >= _FEWEST), everything)
-
-
-def _rms(moments: Moments | None) -> float | None:
-    if moments is None or moments.second_moment.status not in ("ok", "nonfinite"):
-        return None
-    return root(moments.second_moment)
 
 
 def _panel(

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from gradscope.report._look import Look
 from gradscope.report._order import rank
-from gradscope.report._words import brief, count, number, root, tail
+from gradscope.report._scale import rms
+from gradscope.report._words import brief, count, number, tail
 from gradscope.report.terminal._page import INDENT, STYLES, heading
 from gradscope.schema import Finding, LayerProfile, Moments, Report
 
@@ -59,7 +60,7 @@ def _table(worst: list[LayerProfile], named: dict[str, list[Finding]], look: Loo
         cells: list[Text | str] = [Text(name)]
         if is_wide:
             cells.append(Text(tail(look.clean(layer.node.op), 12, more=look.glyph("more")), style="dim"))
-        cells += [_rms(layer.activation), _rms(layer.gradient)]
+        cells += [_scale(layer.activation), _scale(layer.gradient)]
         if is_wide:
             cells.append(brief(layer.spectral_norm))
         cells += [brief(layer.rms_gain), Text(" ").join(Text(code, style=STYLES[s]) for code, s in codes)]
@@ -67,7 +68,6 @@ def _table(worst: list[LayerProfile], named: dict[str, list[Finding]], look: Loo
     return table
 
 
-def _rms(moments: Moments | None) -> str:
-    if moments is None or moments.second_moment.status not in ("ok", "nonfinite"):
-        return "-"
-    return number(root(moments.second_moment))
+def _scale(moments: Moments | None) -> str:
+    scale = rms(moments)
+    return "-" if scale is None else number(scale)
