@@ -104,19 +104,13 @@ def starts_at_zero(profile: Profile) -> bool:
 
 
 def largest_steps(steps: Sequence[tuple[float, LayerProfile]], total: float) -> tuple[str, ...]:
-    """The layers that together make up most of a change, largest first."""
+    """The layers that push a change most: each at least half as much as the one that does most, largest first."""
     sign = math.copysign(1.0, total)
     ordered = sorted((s for s in steps if s[0] * sign > 0), key=lambda s: -abs(s[0]))
-    chosen, sum_ = [], 0.0
-    for change, layer in ordered:
-        if chosen and abs(sum_) >= _MOST * abs(total):
-            break
-        chosen.append(layer.name)
-        sum_ += change
-    return tuple(dict.fromkeys(chosen))
+    return tuple(dict.fromkeys(layer.name for change, layer in ordered if abs(change) >= _HALF * abs(ordered[0][0])))
 
 
-_MOST = 0.9  # of the whole change
+_HALF = 0.5
 _FEW = 4  # layers that a sentence can name
 
 
@@ -125,15 +119,15 @@ def exact(value: float, method: str = "measured") -> Estimate:
     return Estimate.exact(value, method)
 
 
-def share_of(culprits: Sequence[str], steps: Sequence[tuple[float, LayerProfile]], total: float) -> str:
+def share_of(culprits: Sequence[str], steps: Sequence[tuple[float, LayerProfile]]) -> str:
     """Where most of a change happens, in words: a few layers by name, or one kind of layer all along the way."""
     if len(culprits) <= _FEW:
         return f"most of it at {names(culprits, _FEW)}"
-    kinds = Counter(layer.node.op for _, layer in steps if layer.name in culprits)
-    kind, count = kinds.most_common(1)[0]
-    if count < len(culprits) / 2:
-        return f"spread over {len(culprits)} layers, {abs(total) / len(culprits):.2f} decades each"
-    return f"spread over its {count} {kind} layers, {abs(total) / count:.2f} decades each"
+    guilty = [(abs(change), layer.node.op) for change, layer in steps if layer.name in culprits]
+    kind, count = Counter(op for _, op in guilty).most_common(1)[0]
+    each = sum(change for change, _ in guilty) / len(guilty)
+    what = f"its {count} {kind} layers" if count == len(guilty) else f"{len(guilty)} layers, {count} of them {kind}"
+    return f"spread over {what}, {each:.2f} decades each"
 
 
 def names(layers: Sequence[str], limit: int = 3) -> str:

@@ -20,7 +20,8 @@ def exploding_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
 
     ## How it is decided
     As for vanishing-gradient: decades of gradient norm gained along the trunk from the output to the first
-    layer, the layers that every path passes. The culprits make up nine tenths of the gain.
+    layer, the layers that every path passes. The culprits are the layers that gain at
+    least half as much as the one that gains most.
 
     ## What to do
     Lower the gain of the initializer; scale residual branches by 1/sqrt(depth); insert normalization (batch
@@ -41,7 +42,7 @@ def exploding_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
             layers=culprits,
             message=(
                 f"The gradient grows by {total:.1f} decades from the output back to {steps[0][1].name} "
-                f"({len(steps)} layers); {share_of(culprits, steps, total)}."
+                f"({len(steps)} layers); {share_of(culprits, steps)}."
             ),
             evidence={"decades_gained": exact(total), "decades_per_layer": exact(total / len(steps))},
             threshold=error if is_error else warning,

@@ -24,8 +24,8 @@ def vanishing_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
     output passes, so that a residual branch that starts small on purpose is no alarm. The finding is the
     decades (powers of ten) that are lost from the output to the first layer. Ratios of weight gradients of the
     first and last layer are not used: in ReLU networks forward growth and backward decay cancel in them.
-    The culprits are the layers that together make up nine tenths of the loss. A gradient that is exactly zero
-    because a layer starts at zero is not a finding.
+    The culprits are the layers that lose at least half as much as the one that loses most. A gradient that is
+    exactly zero because a layer starts at zero is not a finding.
 
     ## What to do
     Initialize for the activation that really follows (He for ReLU, gain 5/3 for tanh, orthogonal weights for
@@ -47,7 +47,7 @@ def vanishing_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
             layers=culprits,
             message=(
                 f"The gradient loses {-total:.1f} decades from the output back to {steps[0][1].name} "
-                f"({len(steps)} layers); {share_of(culprits, steps, total)}."
+                f"({len(steps)} layers); {share_of(culprits, steps)}."
             ),
             evidence={"decades_lost": exact(-total), "decades_per_layer": exact(-total / len(steps))},
             threshold=error if is_error else warning,
