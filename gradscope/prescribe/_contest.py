@@ -81,6 +81,7 @@ class Arena:
 
     def contest(self, make: Make, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
         """Find the best setting on the first seed, and train with it on the others.
+
         Args:
             make: the model that competes.
             to_beat: on the first seed; a model that does not get below is not trained on the others.

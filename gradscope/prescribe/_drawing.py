@@ -22,7 +22,7 @@ def drawable(case: Case) -> tuple[WeightLayer, ...]:
     sigmoid): over many such layers it is lost whatever the weights are.
     """
     layers = tuple(layer for layer in case.weights if layer.follower.kind != "norm")
-    chis = [layer.follower.scaling.chi for layer in layers if layer.follower.scaling]
+    chis = [layer.source.scaling.chi for layer in layers if layer.source.scaling]
     return layers if math.prod(min(chi, 1.0) for chi in chis) > LOST else ()
 
 
@@ -54,9 +54,10 @@ def without_bias(layers: Sequence[WeightLayer]) -> list[str]:
 
 
 def why(layers: Sequence[WeightLayer]) -> str:
-    """The gains and what they were measured on, as a clause: "gain 1.593 before Tanh (30 layers), 1 before ..."."""
+    """The gains and what they make up for, as a clause: "gain 1.593 after Tanh (29 layers), 1 elsewhere"."""
     parts = []
     for gain, group in by_gain(layers).items():
-        ops = list(dict.fromkeys(layer.follower.op or "the output" for layer in group))
-        parts.append(f"{gain} before {names(ops)} ({len(group)} {'layer' if len(group) == 1 else 'layers'})")
+        ops = list(dict.fromkeys(layer.source.op for layer in group if layer.gain != 1.0))
+        where = f"after {names(ops)}" if ops else "elsewhere"
+        parts.append(f"{gain} {where} ({len(group)} {'layer' if len(group) == 1 else 'layers'})")
     return "gain " + ", ".join(parts)

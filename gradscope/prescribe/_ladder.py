@@ -66,8 +66,8 @@ def climb(rung: Callable[[float], Sequence[float]], base: Sequence[float], start
 
 def is_stable(curve: Sequence[float], base: Sequence[float]) -> bool:
     """Whether a rung neither ends above where it started nor jumps on the way, beyond what batches vary by."""
-    mean, spread = statistics.fmean(base), statistics.pstdev(base)
-    if not all(map(math.isfinite, (*curve, mean))):
+    if not all(map(math.isfinite, (*curve, *base))):
         return False
+    mean, spread = statistics.fmean(base), statistics.pstdev(base)
     is_low = statistics.fmean(curve[-TAIL:]) <= mean + 3 * spread / TAIL**0.5 + 0.02 * abs(mean)
     return is_low and max(curve) <= mean + max(6 * spread, 0.5 * abs(mean))

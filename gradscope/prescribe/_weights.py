@@ -1,4 +1,4 @@
-"""Which layers have a weight that can be drawn anew, and what follows each of them."""
+"""Which layers have a weight that can be drawn anew, and what stands around each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.utils import parametrize
 
-from gradscope.prescribe._follower import Follower, follower
+from gradscope.prescribe._neighbor import Neighbor, before, behind
 from gradscope.schema import LayerGraph, LayerNode
 
 LINEAR = (nn.Linear,)
@@ -21,12 +21,14 @@ class WeightLayer:
     Attributes:
         node: where it runs.
         module: the layer itself.
+        source: what its input last went through.
         follower: what its output meets first.
     """
 
     node: LayerNode
     module: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-    follower: Follower
+    source: Neighbor
+    follower: Neighbor
 
     @property
     def name(self) -> str:
@@ -38,8 +40,13 @@ class WeightLayer:
 
     @property
     def gain(self) -> float:
-        """How much larger than 1 / sqrt(fan_in) its weights keep the scale; 1 where no activation follows."""
-        return self.follower.scaling.gain if self.follower.scaling else 1.0
+        """How much larger than 1 / sqrt(fan_in) its weights are to be drawn.
+
+        A weight makes up for the activation that its input went through, which is also the one whose slope its
+        gradient is multiplied with. Where nothing but the output, a softmax or a product follows, it is 1.
+        """
+        is_last = self.follower.kind in ("end", "attention", "product")
+        return self.source.scaling.gain if self.source.scaling and not is_last else 1.0
 
 
 def weight_layers(graph: LayerGraph, model: nn.Module) -> tuple[WeightLayer, ...]:
@@ -54,5 +61,6 @@ def weight_layers(graph: LayerGraph, model: nn.Module) -> tuple[WeightLayer, ...
             continue
         module = model.get_submodule(node.path)
         if isinstance(module, (*LINEAR, *CONVOLUTIONS)) and not parametrize.is_parametrized(module):
-            found.append(WeightLayer(node, module, follower(graph, model, node.index)))
+            source, follower = before(graph, model, node.index), behind(graph, model, node.index)
+            found.append(WeightLayer(node, module, source, follower))
     return tuple(found)

@@ -1,7 +1,7 @@
 """Orthogonal initialization: every direction of the signal is kept alike, not only its mean square.
 
 A random orthogonal matrix has all singular values equal, so that a product of many keeps the whole spectrum where
-Gaussian matrices keep only its mean (dynamical isometry). The gain is that of the activation that really follows;
+Gaussian matrices keep only its mean (dynamical isometry). The gain is that of the activation before the layer;
 where a layer widens, the rows keep unit norm. A convolution gets the orthogonal matrix in the centre of its kernel
 and zeros around it (delta-orthogonal), which preserves every pixel's norm. Biases become zero.
 

@@ -1,6 +1,6 @@
 """Xavier initialization: a compromise between keeping activations and keeping gradients.
 
-A weight has the variance 2 gain^2 / (fan_in + fan_out), the gain that of the activation that really follows. Where
+A weight has the variance 2 gain^2 / (fan_in + fan_out), the gain that of the activation before the layer. Where
 all layers are equally wide it is He initialization; where widths change it gives up some of the activations' scale
 for the gradients'. Biases become zero.
 

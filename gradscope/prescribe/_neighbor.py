@@ -1,9 +1,9 @@
-"""What really follows a layer in the graph: through dropout, pooling and adds, to what shapes its signal."""
+"""What stands before and behind a layer in the graph: through dropout, pooling and adds, to what shapes its signal."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradscope.prescribe._gain import Scaling, is_affine, is_elementwise, scaling
 from gradscope.schema import LayerGraph, LayerNode
 
-Kind = Literal["activation", "norm", "attention", "product", "weight", "output", "unknown"]
+Kind = Literal["activation", "norm", "attention", "product", "weight", "end", "unknown"]
 
 _PASSING = ("dropout", "droppath", "pool", "pad", "flatten", "identity", "upsample", "interpolate", "shuffle")
 _PASSING_OPS = {"add", "sub", "cat", "concat", "stack", "mean", "sum", "index_select", "gather", "repeat", "expand"}
@@ -23,12 +23,12 @@ _PRODUCTS = {"mul", "div", "matmul", "bmm", "mm", "einsum", "baddbmm", "addcmul"
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
-    """What a layer's output meets first.
+class Neighbor:
+    """The nearest operation that is more than a rearrangement, an average or an add.
 
     Attributes:
-        kind: what sort of operation it is; "weight" is another layer with a weight.
-        op: its class or function name; "" at the model's output.
+        kind: what sort of operation it is; "weight" is a layer with a weight, "end" the model's input or output.
+        op: its class or function name; "" at the end.
         scaling: of an activation.
     """
 
@@ -37,54 +37,62 @@ class Follower:
     scaling: Scaling | None = None
 
 
-OUTPUT = Follower("output")
+END = Neighbor("end")
 
 
-def follower(graph: LayerGraph, model: nn.Module, index: int) -> Follower:
-    """The first operation downstream of a layer that is more than a rearrangement, an average or an add.
+def behind(graph: LayerGraph, model: nn.Module, index: int) -> Neighbor:
+    """What the layer's output meets first; where paths part, the operation that runs first decides."""
+    return _nearest(graph, model, graph.digraph.successors, index, order=1)
 
-    Where the paths part, the one that runs first decides.
-    """
-    seen, waiting = {index}, sorted(graph.digraph.successors(index))
+
+def before(graph: LayerGraph, model: nn.Module, index: int) -> Neighbor:
+    """What the layer's input last went through; where paths join, the operation that ran last decides."""
+    return _nearest(graph, model, graph.digraph.predecessors, index, order=-1)
+
+
+def _nearest(
+    graph: LayerGraph, model: nn.Module, step: Callable[[int], Iterable[int]], index: int, order: int
+) -> Neighbor:
+    seen, waiting = {index}, set(step(index))
     while waiting:
-        node = graph.nodes[waiting.pop(0)]
-        if node.index in seen:
-            continue
-        seen.add(node.index)
-        found = _meets(graph, model, node)
+        nearest = min(waiting, key=lambda i: order * i)
+        seen.add(nearest)
+        found = _meets(graph, model, graph.nodes[nearest])
         if found is not None:
             return found
-        waiting = sorted({*waiting, *graph.digraph.successors(node.index)})
-    return OUTPUT
+        waiting = (waiting | set(step(nearest))) - seen
+    return END
 
 
-def _meets(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Follower | None:
+def _meets(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Neighbor | None:
     """What the node is, or None if it lets the signal through."""
     op = node.op.lower()
+    if node.kind == "input":
+        return END
     if node.fan_in is not None:
-        return Follower("weight", node.op)
+        return Neighbor("weight", node.op)
     if "norm" in op:
-        return Follower("norm", node.op)
+        return Neighbor("norm", node.op)
     if any(word in op for word in _ATTENTION):
-        return Follower("attention", node.op)
+        return Neighbor("attention", node.op)
     if op in _PASSING_OPS or any(word in op for word in _PASSING):
         return None
     if len(node.inputs) > 1:
-        return Follower("product" if op in _PRODUCTS else "unknown", node.op)
+        return Neighbor("product" if op in _PRODUCTS else "unknown", node.op)
     return _activation(node.op, _function(graph, model, node))
 
 
-def _activation(op: str, function: Callable[[Tensor], Tensor] | None) -> Follower | None:
+def _activation(op: str, function: Callable[[Tensor], Tensor] | None) -> Neighbor | None:
     if function is None:
-        return Follower("unknown", op)
+        return Neighbor("unknown", op)
     try:
         if not is_elementwise(function):
-            return Follower("unknown", op)
+            return Neighbor("unknown", op)
         if is_affine(function):
             return None
-        return Follower("activation", op, scaling(function))
+        return Neighbor("activation", op, scaling(function))
     except Exception:  # the user's own code, given what it may not have been written for: not understood
-        return Follower("unknown", op)
+        return Neighbor("unknown", op)
 
 
 def _function(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Callable[[Tensor], Any] | None:
