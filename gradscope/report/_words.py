@@ -52,6 +52,11 @@ def brief(value: Estimate | None, *, digits: int = 3) -> str:
     return number(value.value, digits=digits)
 
 
+def maybe(value: float | None) -> str:
+    """A number, or a dash where there is none."""
+    return "-" if value is None else number(value)
+
+
 def root(second_moment: Estimate) -> float:
     """The rms that belongs to a second moment; NaN where it is unknown."""
     return math.sqrt(second_moment.value) if second_moment.value >= 0 else math.nan

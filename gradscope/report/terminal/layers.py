@@ -14,9 +14,9 @@ from rich.text import Text
 from gradscope.report._look import Look
 from gradscope.report._order import rank
 from gradscope.report._scale import rms
-from gradscope.report._words import brief, count, number, tail
+from gradscope.report._words import brief, count, maybe, tail
 from gradscope.report.terminal._page import INDENT, STYLES, heading
-from gradscope.schema import Finding, LayerProfile, Moments, Report
+from gradscope.schema import Finding, LayerProfile, Report
 
 _SHOWN = 8
 _WIDE = 76  # columns from which every number has room
@@ -60,14 +60,9 @@ def _table(worst: list[LayerProfile], named: dict[str, list[Finding]], look: Loo
         cells: list[Text | str] = [Text(name)]
         if is_wide:
             cells.append(Text(tail(look.clean(layer.node.op), 12, more=look.glyph("more")), style="dim"))
-        cells += [_scale(layer.activation), _scale(layer.gradient)]
+        cells += [maybe(rms(layer.activation)), maybe(rms(layer.gradient))]
         if is_wide:
             cells.append(brief(layer.spectral_norm))
         cells += [brief(layer.rms_gain), Text(" ").join(Text(code, style=STYLES[s]) for code, s in codes)]
         table.add_row(*cells)
     return table
-
-
-def _scale(moments: Moments | None) -> str:
-    scale = rms(moments)
-    return "-" if scale is None else number(scale)

@@ -30,7 +30,7 @@ def remedies(report: Report, look: Look) -> Iterator[RenderableType]:
         yield paragraph("Also helped; an audit written to a file has their code (-o audit.md):", style="dim")
         yield grid([_line(v, look) for v in accepted[1:]], quiet_first=False)
     if rejected:
-        yield heading("What was tried and did not help", look)
+        yield heading("Not recommended", look)
         yield grid([(v.remedy, look.clean(v.note)) for v in rejected])
 
 

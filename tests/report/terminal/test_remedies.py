@@ -38,7 +38,7 @@ def test_only_the_best_remedy_is_shown_in_full() -> None:
 
 def test_what_did_not_help_is_named_with_its_reason_and_without_code() -> None:
     text = render(fixtures.sick(), "terminal")
-    assert re.search(r"did not help ─+\n  clip-threshold  the loss did not fall", text)
+    assert re.search(r"Not recommended ─+\n  clip-threshold  the loss did not fall", text)
     assert "clip(1.0)" not in text
 
 

@@ -63,7 +63,7 @@ def test_sections_come_from_question_to_answer() -> None:
         "Signal through depth",
         "Worst layers",
         "What helps",
-        "did not help",
+        "Not recommended",
         "Recipe",
         "How this",
     ]
@@ -74,5 +74,5 @@ def test_sections_come_from_question_to_answer() -> None:
 def test_a_healthy_report_recommends_nothing() -> None:
     text = page("healthy")
     assert "HEALTHY  risk 0.03 · no findings" in text
-    for title in ("Where and why", "Worst layers", "What helps", "did not help"):
+    for title in ("Where and why", "Worst layers", "What helps", "Not recommended"):
         assert title not in text
