@@ -35,6 +35,7 @@ def html_page(report: Report, look: Look) -> str:
         "value": _value,
         "words": lambda name: name.replace("_", " "),
         "maybe": _words.maybe,
+        "some": _words.some,
         "rms": rms,
         "curve": curve,
         "peak": peak,
