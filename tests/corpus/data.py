@@ -83,6 +83,7 @@ _TASKS = {
     "digits-rows": partial(_digit_rows, 0),
     "digits-rows-lag8": partial(_digit_rows, 8),
     "digits-rows-lag24": partial(_digit_rows, 24),
+    "digits-rows-lag48": partial(_digit_rows, 48),
     "digits-autoencoder": _autoencoder,
     "cancer": partial(_table, "load_breast_cancer", 2),
     "wine": partial(_table, "load_wine", 3),

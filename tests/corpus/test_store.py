@@ -9,7 +9,7 @@ import pytest
 
 from tests.corpus import load, report, split, store, train
 from tests.corpus.config import FAMILIES, configs
-from tests.corpus.labels import REFERENCE, label, scale_of
+from tests.corpus.labels import LEARNED, REFERENCE, label, scale_of
 from tests.corpus.store import Row, Run
 
 ROW = Row("f", "n", "digits", "mse", "raw", "given", 4, 9, (Run("sgd", 0.1, 0, 50, (1.23456, None), (0.5, None)),))
@@ -28,11 +28,14 @@ def test_saving_and_loading_keeps_four_digits_and_equal_rows_give_equal_bytes(tm
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_outcomes_are_those_of_the_configurations_and_hardly_one_is_missing(rows: list[Row]) -> None:
+def test_outcomes_are_those_of_the_configurations_in_balanced_shares(rows: list[Row]) -> None:
     found = configs()
-    assert len(rows) >= 600
-    missing = set(found) - {row.key for row in rows}
-    assert len(missing) <= 0.02 * len(found), missing
+    stored = {row.key for row in rows}
+    assert stored <= set(found), stored - set(found)
+    declared = Counter(config.family for config in found.values())
+    trained = Counter(row.family for row in rows)
+    shares = {family: trained[family] / declared[family] for family in declared}
+    assert min(shares.values()) > 0.5 * max(shares.values()), shares
     for row in rows:
         config = found[row.key]
         stored = (row.task, row.loss, row.inputs, row.targets, row.batch_size)
@@ -49,21 +52,21 @@ def test_a_run_ends_early_only_where_it_learned_or_broke(rows: list[Row]) -> Non
     for row in rows:
         scale = scale_of(row)
         for run in row.runs:
-            has_learned = [scale.score(e) for e in run.error[-2:] if e is not None and scale.score(e) <= 0.1 + 1e-3]
-            assert run.steps >= train.OUTDONE or not run.is_finite or len(has_learned) == 2, (row.key, run)
+            learned = [e is not None and scale.score(e) < LEARNED + 1e-3 for e in run.error[-2:]]  # errors are rounded
+            assert run.steps >= train.OUTDONE or not run.is_finite or learned == [True, True], (row.key, run)
 
 
 def test_the_outcomes_hold_every_label_in_what_is_fitted_and_in_what_is_judged(rows: list[Row]) -> None:
     counts = Counter((split.role(row), label(row).outcome) for row in rows)
     assert all(
-        counts[role, outcome] >= 20 for role in ("fit", "judge") for outcome in ("trains", "degraded", "never")
+        counts[role, outcome] >= 5 for role in ("fit", "judge") for outcome in ("trains", "degraded", "never")
     ), counts
 
 
 def test_the_reference_error_is_what_reference_models_reach(rows: list[Row]) -> None:
     for name, expected in REFERENCE.items():
         reached = [label(row).score for row in rows if row.family == "reference" and row.task == name]
-        assert min(reached) < 0.25, (name, expected, reached)
+        assert all(score < 0.25 for score in reached), (name, expected, reached)
 
 
 def test_the_file_is_small() -> None:

@@ -11,7 +11,7 @@ from tests.corpus.train import LADDER, SEEDS, train
 
 
 def test_training_is_reproducible() -> None:
-    config = configs()["recipe/head-tanh-relu-wine"]
+    config = configs()["recipe/head-tanh-relu-digits"]
     first, again = (train(config, steps=100, longest=100) for _ in range(2))
     assert store.encode(first) == store.encode(again)
     assert len(first.runs) == len(SEEDS) * sum(map(len, LADDER.values()))

@@ -20,6 +20,7 @@ ORDERS = (
 )
 MAIN = tuple(product(ORDERS, ("dense", "depthwise"), ("default", "he"), (2, 6)))
 FREE = tuple(product((1.0, 0.2), ("relu", "gelu"), ("dense", "standardized"), (4, 8)))
+LARGE = tuple(product(("relu", "tanh", "sigmoid"), ("he*2", "normal*0.5", "normal*0.001"), (3, 9)))
 LAST = tuple(product(("zero", "rezero"), ("dense", "depthwise"), ("he",), (4, 12)))
 
 
@@ -42,6 +43,8 @@ def configs() -> Iterator[Config]:
         init = "he" if kind == "dense" else "default"
         make = partial(conv.residual, 10, scale=scale, activation=activation, kind=kind, init=init)
         yield one(f"norm-free-{kind}-{activation}-scale{scale}", depth, make)
+    for activation, init, depth in LARGE:
+        yield one(f"norm-free-{activation}-{init}", depth, partial(conv.residual, 10, activation=activation, init=init))
     for last, kind, init, depth in LAST:
         yield one(f"{last}-{kind}-{init}", depth, partial(conv.residual, 10, last=last, kind=kind, init=init))
 

@@ -17,6 +17,7 @@ PLAIN = tuple(
 )
 GATED = tuple(product(("gru", "lstm"), LAGS, ("default", "orthogonal"), (0.0, 3.0)))
 FORGETFUL = tuple(product(("gru", "lstm"), (24,), ("normal*0.1", "normal*3"), (-3.0, 0.0)))
+LONG = tuple(product(("tanh", "relu", "lstm"), (48,), ("default", "orthogonal", "orthogonal*0.5"), (0.0,)))
 TEXT = tuple(product(("tanh", "relu", "gru", "lstm"), ("default", "orthogonal", "normal*3", "orthogonal*0.2"), (2,)))
 
 
@@ -28,7 +29,7 @@ def _build(cell: str, init: str, forget: float = 0.0, layers: int = 1, is_text: 
 
 def configs() -> Iterator[Config]:
     """An image row by row, the answer `lag` empty rows later; and the next character."""
-    for cell, lag, init, forget in (*PLAIN, *GATED, *FORGETFUL):
+    for cell, lag, init, forget in (*PLAIN, *GATED, *FORGETFUL, *LONG):
         bias = f"-forget{forget:+g}" if forget else ""
         make = partial(_build, cell, init, forget)
         task = f"digits-rows-lag{lag}" if lag else "digits-rows"
