@@ -75,7 +75,9 @@ def assert_healthy(
         report = analyze(model, inputs, targets=targets, loss=loss, seed=seed, prescribe=False)
         failing = [f for f in report.findings if _is_failure(f, fail_on, ignored)]
         if failing:
-            raise HealthError(_message(report, failing, seeds=seeds, model=model), report, failing)
+            given = {"targets": targets, "loss": loss}
+            call = ", ".join([_name(model), "inputs", *(f"{k}={k}" for k, v in given.items() if v is not None)])
+            raise HealthError(_message(report, failing, call), report, failing)
         reports.append(report)
     return reports[-1]
 
@@ -85,20 +87,19 @@ def _is_failure(finding: Finding, fail_on: str, ignored: Collection[str]) -> boo
     return is_severe and finding.code not in ignored
 
 
-def _message(report: Report, failing: Sequence[Finding], *, seeds: int, model: Any) -> str:
+def _message(report: Report, failing: Sequence[Finding], call: str) -> str:
     """Rule, layer and number in the first line; then how many, the others, and a line to reproduce."""
     ordered = worst_first(failing)
     named = {name for finding in ordered for name in finding.layers}
-    of_seeds = f", seed {report.subject.seed} of {seeds}" if seeds > 1 else ""
-    verdict, code = report.verdict, ordered[0].code
+    verdict, seed = report.verdict, report.subject.seed
     lines = [
         _headline(ordered[0]),
         f"{len(ordered)} of {len(report.findings)} findings fail; they name {len(named)} of "
-        f"{report.coverage.layers} layers{of_seeds}. Verdict: {verdict.label}, risk {verdict.risk:.2f}.",
+        f"{report.coverage.layers} layers. Seed {seed}, verdict: {verdict.label}, risk {verdict.risk:.2f}.",
         *(f"  {_headline(finding)}" for finding in ordered[1:_SHOWN]),
         *([f"  and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else []),
-        f"What it means: gradscope explain {code}",
-        f"Reproduce: gradscope.analyze({_name(model)}, inputs, seed={report.subject.seed})",
+        f"What it means: gradscope explain {ordered[0].code}",
+        f"Reproduce: gradscope.analyze({call}, seed={seed})",
     ]
     return "\n".join(lines)
 

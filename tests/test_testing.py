@@ -55,10 +55,17 @@ def test_the_failure_counts_and_says_how_to_go_on(analysis) -> None:
     with pytest.raises(HealthError) as caught:
         assert_healthy(make_model, INPUTS, fail_on="info")
     text = str(caught.value)
-    assert "3 of 3 findings fail; they name 30 of 30 layers. Verdict: vanishing, risk 0.97." in text
+    assert "3 of 3 findings fail; they name 30 of 30 layers. Seed 0, verdict: vanishing, risk 0.97." in text
     assert "\n  GS103 collapsed-correlation at layers.52 and 3 more: correlation 0.97, limit 0.95 cosine\n" in text
     assert "gradscope explain GS201" in text
     assert text.endswith("Reproduce: gradscope.analyze(make_model, inputs, seed=0)")
+
+
+def test_the_line_to_reproduce_has_what_was_given(analysis) -> None:
+    analysis.reports = [fixtures.sick()]
+    with pytest.raises(HealthError) as caught:
+        assert_healthy(make_model, INPUTS, targets=INPUTS, loss=nn.functional.mse_loss)
+    assert str(caught.value).endswith("gradscope.analyze(make_model, inputs, targets=targets, loss=loss, seed=0)")
 
 
 def test_the_error_carries_the_report_and_the_failing_findings(analysis) -> None:
@@ -95,7 +102,7 @@ def test_every_seed_is_checked_and_the_failing_one_named(analysis) -> None:
     with pytest.raises(HealthError) as caught:
         assert_healthy(make_model, INPUTS, seeds=5)
     assert [asked["seed"] for asked in analysis.asked] == [0, 1, 2]
-    assert "seed 2 of 5" in str(caught.value)
+    assert "Seed 2, verdict" in str(caught.value)
     assert "seed=2)" in str(caught.value)
 
 

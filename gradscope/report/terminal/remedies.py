@@ -27,7 +27,7 @@ def remedies(report: Report, look: Look) -> Iterator[RenderableType]:
         yield from _best(accepted[0], look)
     if accepted[1:]:
         yield BLANK
-        yield paragraph("Also helped; an audit written to a file has their code (-o audit.md):", style="dim")
+        yield paragraph("Also helped; an audit written to a file has their code (-o audit.html):", style="dim")
         yield grid([_line(v, look) for v in accepted[1:]], quiet_first=False)
     if rejected:
         yield heading("Not recommended", look)
