@@ -39,11 +39,11 @@ def main(connection_fd: int, crash_fd: int) -> None:
 def _run(connection: socket.socket, entry: str, arguments: dict, memory_gib: float, file_gib: float) -> bytes:
     is_offline = limits.leave_network()
     limits.limit_files(file_gib)
-    channel.send(connection, ["progress", "isolated, network " + ("off" if is_offline else "reachable"), 0.0])
-    module_name, _, function_name = entry.partition(":")
     sys.dont_write_bytecode = True  # nothing is left beside the user's files
     import torch  # noqa: F401 - what torch maps is not the target's
 
+    channel.send(connection, ["progress", "isolated, network " + ("off" if is_offline else "reachable"), 0.0])
+    module_name, _, function_name = entry.partition(":")
     function = getattr(importlib.import_module(module_name), function_name)
     limits.limit_memory(memory_gib)
 

@@ -49,10 +49,11 @@ def named(module: ModuleType, name: str, args: tuple[Any, ...], kwargs: dict[str
         raise GradscopeError(f"{name} in {shown(where)} is a {type(value).__name__}, not a model or what builds one.")
     if isinstance(value, type) and not args and not kwargs:
         return _class_choice(module, value)
-    missing = _missing_arguments(value, args, kwargs)
+    build: Callable[..., Any] = value
+    missing = _missing_arguments(build, args, kwargs)
     if missing:
         raise GradscopeError(f"{name} needs {_list(missing)}; write {_call_form(where, name, missing)}.")
-    return Choice(name, lambda: value(*args, **kwargs))
+    return Choice(name, lambda: build(*args, **kwargs))
 
 
 def found(module: ModuleType, tree: ast.Module) -> Choice:

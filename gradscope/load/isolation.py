@@ -30,6 +30,7 @@ from gradscope.schema import GradscopeError
 Progress = Callable[[str, float], None]
 
 MARK = "GRADSCOPE_RUN"  # environment variable by which every descendant is known
+START = 120.0  # seconds until a fresh interpreter on a busy machine has imported torch
 GRACE = 1.0  # seconds that a stuck process gets to say where it is
 POLL = 0.1  # seconds between looks at a child whose channel is silent
 FOLDER = "gradscope-"  # prefix of temporary folders, followed by the process that owns them
@@ -52,7 +53,7 @@ def run_isolated(
     Args:
         entry: "package.module:function".
         arguments: plain data that msgpack can carry.
-        timeout: seconds of wall-clock time.
+        timeout: seconds of wall-clock time, from the moment that the process is ready.
         memory_gib: address space beyond what torch itself maps.
         on_progress: called in this process with a stage's name and the fraction done.
 
@@ -96,9 +97,8 @@ def _answer(
     on_progress: Progress | None,
 ) -> bytes:
     """Listen until the result, an error, the end of the process or the end of the time."""
-    deadline = time.monotonic() + timeout
+    deadline, stage = time.monotonic() + START, "start"
     inbox = channel.Inbox()
-    stage = "start"
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         while (left := deadline - time.monotonic()) > 0:
@@ -117,6 +117,8 @@ def _answer(
                     return content[0]
                 if kind == "error":
                     raise GradscopeError(content[0])
+                if stage == "start":
+                    deadline = time.monotonic() + timeout
                 stage = content[0]
                 if on_progress:
                     on_progress(*content)

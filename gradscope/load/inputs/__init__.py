@@ -55,7 +55,7 @@ def example(source: Source, inputs: Any, specs: Sequence[str], *, training: bool
         return Example(args, kwargs, "example_inputs() of the file", targets)
     candidate, facts = search.found(model, source.rebuild, training=training, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    args, kwargs = candidate.draw(generator, facts.dtype, facts.device)
+    args, kwargs = facts.call(candidate.draw(generator, facts.dtype, facts.device))
     origin = f"found by trial from {candidate.label}; override with --input, inputs=... or example_inputs()"
     return Example(args, kwargs, origin)
 

@@ -23,8 +23,10 @@ LENGTHS = (
     "max_position_embeddings", "n_positions", "max_seq_length", "seq_length", "window_size", "context_size",
 )  # fmt: skip
 VOCABULARIES = ("vocab_size", "n_vocab", "vocabulary_size", "num_tokens", "ntoken")
-RESERVED = ("pad_token_id", "eos_token_id", "image_token_id", "image_token_index", "video_token_id", "audio_token_id")
+PLACEHOLDERS = ("image_token_id", "image_token_index", "audio_token_id", "audio_token_index", "video_token_id")
+RESERVED = ("pad_token_id", "eos_token_id", *PLACEHOLDERS)
 
+DEFAULT_VOCABULARY = 32  # where nothing tells: valid for any table
 LARGEST_SIDE = 1536  # pixels: a larger "size" is no image side
 PATCHES = (16, 8, 4, 14, 32, 2, 7)  # usual patch sizes, where no patch embedding tells
 SPECIAL_TOKENS = (0, 1, 2, 5)  # extra rows of a position table besides the patches
@@ -62,6 +64,23 @@ class Facts:
         return [name for name, p in self.parameters.items() if p.default is p.empty]
 
     @cached_property
+    def positions(self) -> list[str]:
+        """Names for the positional arguments; numbers where `forward` has no names for them."""
+        return list(self.parameters) or [str(number) for number in range(10)]
+
+    def call(self, inputs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs by name as the arguments of a call: the leading ones by position if they have no default."""
+        names = list(inputs)
+        required = self.required or (names if not self.parameters else names[:1])
+        leading = 0
+        while leading < len(names) and names[leading] in required and names[leading] == self.positions[leading]:
+            leading += 1
+        keyword_only = inspect.Parameter.KEYWORD_ONLY
+        if any(p.kind is keyword_only for name, p in self.parameters.items() if name in names[:leading]):
+            leading = 0
+        return tuple(inputs[name] for name in names[:leading]), {name: inputs[name] for name in names[leading:]}
+
+    @cached_property
     def configurations(self) -> list[Any]:
         """The model's configuration objects, the outermost first."""
         outer = [c for name in CONFIGURATIONS if (c := vars(self.model).get(name)) is not None]
@@ -90,15 +109,23 @@ class Facts:
     @cached_property
     def vocabulary(self) -> int:
         """How many token ids are valid."""
-        rows = self.embedding.num_embeddings if self.embedding is not None else 0
+        rows = [m.num_embeddings for m in self.owners if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
         said = self.number(*VOCABULARIES)
-        return min(said, rows) if said and rows else said or rows or 32
+        if said:
+            return said if said in rows or not rows else min(said, max(rows))
+        return rows[0] if rows else DEFAULT_VOCABULARY
 
     @cached_property
     def reserved(self) -> frozenset[int]:
         """Token ids with a meaning of their own."""
         ids = [self.number(name, default=-1) for name in RESERVED]
         return frozenset(i for i in ids if 0 <= i < self.vocabulary)
+
+    @cached_property
+    def placeholder(self) -> int | None:
+        """The token id that stands for an image, a video or a sound in a text."""
+        found = self.number(*PLACEHOLDERS, default=-1)
+        return found if found >= 0 else None
 
     @cached_property
     def image_sizes(self) -> list[tuple[int, int]]:

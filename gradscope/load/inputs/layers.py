@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from gradscope.load.inputs.facts import Facts
-from gradscope.load.inputs.names import LENGTH, SAMPLES, tokens
-from gradscope.load.inputs.spec import TensorSpec
+from gradscope.load.inputs.names import LENGTH, SAMPLES, all_by_name, by_name, tokens
+from gradscope.load.inputs.spec import Candidate, TensorSpec
 
 SIDES = (32, 64, 224, 28, 96, 128, 256, 299, 84, 16, 48, 8, 384, 512)  # pixels, the usual ones first
 LENGTHS = (64, 128, 32, 16, 256, 100, 1024, SAMPLES, 16000)  # of signals
 FRAMES = (8, 4, 16)
 PATCH_CHANNELS = (3, 1, 4)
+MAIN_PLACES = 2  # of the required arguments, that may be the main input
+FILLINGS = 12  # ways to fill the others that are tried
 FIRST_LAYERS = 40  # with parameters, in order of definition, that are looked at
 
 _SEQUENTIAL = ("Attention", "Transformer", "Mamba", "RNN", "LSTM", "GRU", "SSM")
 
 
-def main_inputs(facts: Facts) -> Iterator[tuple[str, TensorSpec]]:
-    """What the main input may be, the most likely first: (the layer in words, the tensor)."""
-    seen: set[TensorSpec] = set()
+def families(facts: Facts) -> Iterator[Iterator[Candidate]]:
+    """Candidates that differ in size only, family by family, the most likely first."""
+    specs: dict[tuple[str, Any], list[TensorSpec]] = {}
     for layer in facts.owners[:FIRST_LAYERS]:
         for spec in _of_layer(layer, facts):
-            if spec not in seen:
-                seen.add(spec)
-                yield f"the first {type(layer).__name__}", spec
-    for channels in (3, 1):
-        for height, width in _sides(facts):
-            if (spec := TensorSpec((channels, height, width))) not in seen:
-                yield "usual image sizes", spec
+            kind = (spec.values, len(spec.shape))
+            specs.setdefault((f"the first {type(layer).__name__}", kind), []).append(spec)
+    specs["usual image sizes", None] = [TensorSpec((c, *side)) for c in (3, 1) for side in _sides(facts)]
+    seen: set[TensorSpec] = set()
+    for (words, _), family in specs.items():
+        new = [spec for spec in dict.fromkeys(family) if spec not in seen]
+        seen.update(new)
+        yield _candidates(words, new, facts)
+
+
+def _candidates(words: str, specs: list[TensorSpec], facts: Facts) -> Iterator[Candidate]:
+    """One candidate for every size of the main input, and every way to fill the other required arguments."""
+    names = facts.required or facts.positions[:1]
+    for size, spec in enumerate(specs):
+        for place in range(min(MAIN_PLACES, len(names))):
+            usual = by_name(names[place], facts)
+            if isinstance(usual, TensorSpec) and usual.is_floating != spec.is_floating:
+                continue  # no image is called input_ids
+            choices = [[spec] if i == place else _fillings(name, spec, facts) for i, name in enumerate(names)]
+            for number, values in enumerate(itertools.islice(itertools.product(*choices), FILLINGS)):
+                inputs = dict(zip(names, values, strict=True))
+                yield Candidate(words, inputs, is_likely=size == place == number == 0)
+
+
+def _fillings(name: str, main: TensorSpec, facts: Facts) -> list[Any]:
+    """What a further required argument may be: by its name or type, like the main input, a class or a number."""
+    annotation = facts.parameters[name].annotation if name in facts.parameters else None
+    if annotation in _PLAIN:
+        return [_PLAIN[annotation]]
+    tables = [m.num_embeddings for m in facts.owners if isinstance(m, nn.Embedding | nn.EmbeddingBag)]
+    categories = [TensorSpec((len(tables),), "ids", min(tables))] if len(tables) > 1 else []
+    one_class = TensorSpec((), "ids", min(tables, default=2))
+    return list(dict.fromkeys([*all_by_name(name, facts), main, *categories, one_class, TensorSpec(())]))
+
+
+_PLAIN: dict[Any, Any] = {int: 1, "int": 1, float: 1.0, "float": 1.0, bool: False, "bool": False}
 
 
 def _of_layer(layer: nn.Module, facts: Facts) -> Iterator[TensorSpec]:
@@ -44,7 +78,11 @@ def _of_layer(layer: nn.Module, facts: Facts) -> Iterator[TensorSpec]:
         case nn.LazyLinear():
             yield from (TensorSpec((16,)), TensorSpec((3, 32, 32)))
         case nn.Embedding() | nn.EmbeddingBag():
-            yield from (tokens(facts, length) for length in (LENGTH, 16, 8, 128))
+            is_time_first = any(isinstance(m, nn.RNNBase) and not m.batch_first for m in facts.modules.values())
+            for length in (LENGTH, 16, 8, 128):
+                yield tokens(facts, length)
+                if is_time_first:
+                    yield replace(tokens(facts, length), batch_at=1)
             yield TensorSpec((), "ids", layer.num_embeddings)
         case nn.Conv2d() | nn.ConvTranspose2d():
             yield from _images(layer.in_channels, facts, is_latent=isinstance(layer, nn.ConvTranspose2d))

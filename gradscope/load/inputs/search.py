@@ -2,102 +2,121 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
 from gradscope.config import Config
 from gradscope.load.failure import failure
+from gradscope.load.inputs.configured import arguments_by_name, example_array, input_size
 from gradscope.load.inputs.facts import Facts
-from gradscope.load.inputs.hugging_face import configured
-from gradscope.load.inputs.layers import main_inputs
-from gradscope.load.inputs.names import by_name
-from gradscope.load.inputs.spec import Candidate, TensorSpec
-from gradscope.load.inputs.trial import Outcome, Trial
+from gradscope.load.inputs.layers import families
+from gradscope.load.inputs.repair import repairs
+from gradscope.load.inputs.spec import Candidate
+from gradscope.load.inputs.trial import SMALLEST_MAP, Outcome, Trial
 from gradscope.schema import GradscopeError
 
-# A source yields candidates and is sent what each of them raised, so that the next one can be better.
-Source = Generator[Candidate, BaseException | None, None]
+REPAIRS = 12  # trials of what error messages ask for, for one candidate
+SAME_ERRORS = 3  # in a row: then the size is not what is wrong, and other sizes need no trial
+TRIALS_AFTER_SUCCESS = 4  # real runs in search of inputs that reach more parameters
 
 
-def found(model: nn.Module, copied: Callable[[], nn.Module], *, training: bool, seed: int) -> tuple[Candidate, Facts]:
+def found(model: nn.Module, rebuild: Callable[[], nn.Module], *, training: bool, seed: int) -> tuple[Candidate, Facts]:
     """The first candidate that runs and reaches every parameter, else the one that reaches most.
 
     Raises:
         GradscopeError: no candidate runs; the sentence tells what the likeliest raised.
     """
     facts = Facts(model)
-    trial = Trial(facts, copied, training=training, seed=seed)
-    best: tuple[Candidate, Outcome] | None = None
-    first_error: BaseException | None = None
-    for candidate, outcome in _outcomes(facts, trial):
-        if outcome.error is not None:
-            first_error = first_error or outcome.error
-        elif best is None or outcome.rank > best[1].rank:
-            best = candidate, outcome
-        if best is not None and best[1].is_full:
-            break
-    if best is not None:
-        return best[0], facts
+    search = Search(facts, Trial(facts, rebuild, training=training, seed=seed))
+    search.run()
+    if search.best is not None:
+        return search.best[0], facts
     hint = "Give the inputs with --input 8,3,32,32 or an example_inputs() in the file."
-    if first_error is None:
+    if search.first_error is None:
         raise GradscopeError(f"No example inputs were found for {type(model).__name__}. {hint}")
-    raise failure(f"Finding example inputs for {type(model).__name__}", first_error, hint=hint)
+    raise failure(f"Finding example inputs for {type(model).__name__}", search.first_error, hint=hint)
 
 
-def _outcomes(facts: Facts, trial: Trial) -> Iterator[tuple[Candidate, Outcome]]:
-    """Every candidate worth a look with what came of it, within the budget of trials."""
-    budget = Config()
-    fake, real = budget.input_fake_trials, budget.input_real_trials
-    tried: dict[str, Outcome] = {}
-    for source in (declared, configured, layered):
-        error: BaseException | None = None
-        candidates = source(facts)
-        while fake and real:
-            try:
-                candidate = candidates.send(error)
-            except StopIteration:
+class Search:
+    """One search: what was tried, what is left of the budget, and the best so far.
+
+    Args:
+        facts: of the model.
+        trial: runs candidates.
+    """
+
+    def __init__(self, facts: Facts, trial: Trial) -> None:
+        self.facts = facts
+        self.trial = trial
+        self.fake_trials = Config().input_fake_trials
+        self.real_trials = Config().input_real_trials
+        self.tried: set[str] = set()
+        self.reserve: list[Candidate] = []  # they run, but shrink images to a point
+        self.best: tuple[Candidate, Outcome] | None = None
+        self.first_error: BaseException | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing better can be found, or nothing more may be tried."""
+        is_full = self.best is not None and self.best[1].coverage == 1.0
+        return is_full or self.fake_trials <= 0 or self.real_trials <= 0
+
+    def run(self) -> None:
+        """Try the candidates of every source until one is as good as can be."""
+        for family in (example_array, input_size, arguments_by_name):
+            self._try_family(family(self.facts))
+        for family in families(self.facts):
+            self._try_family(family)
+        for candidate in self.reserve:
+            if self.best is None:
+                self._judge(candidate, self.trial.real(candidate))
+
+    def _try_family(self, family: Iterator[Candidate]) -> None:
+        errors: list[str] = []
+        for candidate in family:
+            if self.is_over:
+                return
+            if repr(candidate.inputs) in self.tried:
+                continue
+            error = self._try_with_repairs(candidate)
+            errors = [*errors, repr(error)] if error is not None and repr(error) in errors[-1:] else [repr(error)]
+            if error is not None and len(errors) >= SAME_ERRORS:
+                return
+
+    def _try_with_repairs(self, candidate: Candidate) -> BaseException | None:
+        """Try a candidate, and what its errors ask for; the error of the candidate itself."""
+        queue, own_error = [candidate], None
+        for number in range(1 + REPAIRS):
+            if self.is_over or not queue:
                 break
-            key = repr((candidate.args, dict(candidate.kwargs)))
-            if key not in tried:
-                fake -= 1
-                error = trial.fake(candidate)
-                real -= error is None
-                tried[key] = trial.real(candidate) if error is None else Outcome(error)
-                yield candidate, tried[key]
-            error = tried[key].error
+            current = queue.pop(0)
+            error = self._try(current)
+            if number == 0:
+                own_error = error
+            if error is not None:
+                asked = [c for c in repairs(error, current, self.facts) if repr(c.inputs) not in self.tried]
+                queue = asked + queue
+        return own_error
 
+    def _try(self, candidate: Candidate) -> BaseException | None:
+        self.tried.add(repr(candidate.inputs))
+        self.fake_trials -= 1
+        shadow = self.trial.fake(candidate)
+        if shadow.error is not None and not candidate.is_likely:
+            return shadow.error
+        if shadow.error is None and shadow.smallest_map < SMALLEST_MAP:
+            self.reserve.append(candidate)
+            return None
+        outcome = self.trial.real(candidate)
+        self._judge(candidate, outcome)
+        return outcome.error
 
-def declared(facts: Facts) -> Source:
-    """What the model carries for this purpose: Lightning's example array, timm's input size."""
-    example = getattr(facts.model, "example_input_array", None)
-    if example is not None:
-        args = example if isinstance(example, tuple) else () if isinstance(example, dict) else (example,)
-        yield Candidate("example_input_array", args, example if isinstance(example, dict) else {})
-    for name in ("pretrained_cfg", "default_cfg"):
-        size = (vars(facts.model).get(name) or {}).get("input_size")
-        if size:
-            yield Candidate(name, (TensorSpec(tuple(size)),))
-
-
-def layered(facts: Facts) -> Source:
-    """The main input from the first layers, the other required arguments by their names."""
-    required = facts.required or [""]
-    for words, spec in main_inputs(facts):
-        for position in range(min(2, len(required))):
-            fillings = [[spec] if i == position else _fillings(required[i], spec, facts) for i in range(len(required))]
-            for args in itertools.islice(itertools.product(*fillings), 12):
-                yield Candidate(words, args)
-
-
-def _fillings(name: str, main: TensorSpec, facts: Facts) -> list[Any]:
-    """What a further required argument may be: by its name, like the main input, a class or a number a sample."""
-    named = by_name(name, facts)
-    return [
-        *([named] if named is not None else []),
-        main,
-        TensorSpec((), "ids", facts.embedding.num_embeddings if facts.embedding is not None else 2),
-        TensorSpec(()),
-    ]
+    def _judge(self, candidate: Candidate, outcome: Outcome) -> None:
+        self.real_trials -= 1
+        if outcome.error is not None:
+            self.first_error = self.first_error or outcome.error
+        elif self.best is None or outcome.coverage > self.best[1].coverage:
+            if self.best is None:
+                self.real_trials = min(self.real_trials, TRIALS_AFTER_SUCCESS)
+            self.best = candidate, outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from gradscope.load.inputs.spec import Candidate
 from gradscope.load.output import differentiable
 from gradscope.schema import GradscopeError
 
-SMALLEST_MAP = 4  # pixels a side of the deepest feature map, below which convolutions see mostly padding
+SMALLEST_MAP = 4  # pixels a side of a feature map, below which a convolution sees mostly padding
 
 # What a fake run cannot do although the real one may: look at numbers, leave torch.
 _UNFAKEABLE = (
@@ -35,24 +36,14 @@ class Outcome:
     """What came of a candidate.
 
     Attributes:
-        error: what it raised; None if the model ran forward and backward.
+        error: what it raised; None if the model ran.
         coverage: share of the trainable parameter tensors that got a gradient other than zero.
         smallest_map: pixels a side of the smallest feature map that a convolution of kernel > 1 made.
     """
 
     error: BaseException | None = None
     coverage: float = 0.0
-    smallest_map: float = float("inf")
-
-    @property
-    def is_full(self) -> bool:
-        """Every parameter was reached and no image shrank to a point: nothing better can be found."""
-        return self.error is None and self.coverage == 1.0 and self.smallest_map >= SMALLEST_MAP
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The larger, the better the inputs exercise the model."""
-        return self.coverage, min(self.smallest_map, SMALLEST_MAP)
+    smallest_map: float = math.inf
 
 
 class Trial:
@@ -60,40 +51,38 @@ class Trial:
 
     Args:
         facts: of the model.
-        copied: makes an independent copy of the model.
+        rebuild: builds the model once more, where copying fails.
         training: mode of the runs.
         seed: of the drawn numbers and of dropout.
     """
 
-    def __init__(self, facts: Facts, copied: Callable[[], nn.Module], *, training: bool, seed: int) -> None:
+    def __init__(self, facts: Facts, rebuild: Callable[[], nn.Module], *, training: bool, seed: int) -> None:
         self.facts = facts
-        self.copied = copied
+        self.rebuild = rebuild
         self.training = training
         self.seed = seed
         self.fake_mode = FakeTensorMode(allow_non_fake_inputs=True)
 
-    def fake(self, candidate: Candidate) -> BaseException | None:
-        """What the model raises on tensors without data; None if it runs, or if only a real run can tell."""
+    def fake(self, candidate: Candidate) -> Outcome:
+        """What the model does with tensors without data; no error if it runs, or if only a real run can tell."""
         if self.facts.has_lazy_layers:
-            return None
+            return Outcome()
         try:
             model = self._fake_model()
         except USER_ERRORS:  # not every model can be copied, and a real run will do
-            return None
+            return Outcome()
         try:
-            with _quiet(), seeded(self.seed), torch.no_grad(), self.fake_mode:
-                args, kwargs = self._drawn(candidate)
-                model(*args, **kwargs)
+            with _quiet(), seeded(self.seed), torch.no_grad(), self.fake_mode, _maps(model) as sides:
+                self._call(model, candidate)
         except USER_ERRORS as error:
-            return None if _is_unfakeable(error) else error
-        return None
+            return Outcome(None if _is_unfakeable(error) else error)
+        return Outcome(smallest_map=min(sides, default=math.inf))
 
     def real(self, candidate: Candidate) -> Outcome:
         """Run forward and backward and see which parameters the gradient reaches."""
-        args, kwargs = self._drawn(candidate)
         try:
             with seeded(self.seed), torch.enable_grad(), self._model() as model, _maps(model) as sides:
-                outputs = differentiable(model(*args, **kwargs))
+                outputs = differentiable(self._call(model, candidate))
                 if not outputs:
                     return Outcome(TypeError("no output has a gradient"))
                 _projected(outputs).backward()
@@ -101,22 +90,27 @@ class Trial:
                 reached = [p for p in trainable if p.grad is not None and _is_nonzero(p.grad)]
         except USER_ERRORS as error:
             return Outcome(error)
-        return Outcome(None, len(reached) / max(1, len(trainable)), min(sides, default=float("inf")))
+        return Outcome(None, len(reached) / max(1, len(trainable)), min(sides, default=math.inf))
+
+    def _call(self, model: nn.Module, candidate: Candidate) -> Any:
+        generator = torch.Generator().manual_seed(self.seed)
+        inputs = candidate.draw(generator, self.facts.dtype, self.facts.device)
+        args, kwargs = self.facts.call(inputs)
+        return model(*args, **kwargs)
 
     @contextmanager
     def _model(self) -> Iterator[nn.Module]:
-        """A copy of the model, or the model itself, borrowed, if it cannot be copied."""
+        """A copy of the model, else one built anew, else the model itself, borrowed."""
         try:
-            model = self.copied()
-        except GradscopeError:
-            with borrowed(self.facts.model, training=self.training, seed=self.seed):
-                yield self.facts.model
-        else:
-            yield model.train(self.training)
-
-    def _drawn(self, candidate: Candidate) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        generator = torch.Generator().manual_seed(self.seed)
-        return candidate.draw(generator, self.facts.dtype, self.facts.device)
+            model = copy.deepcopy(self.facts.model)
+        except USER_ERRORS:  # a lock or a non-leaf tensor on the way
+            try:
+                model = self.rebuild()
+            except GradscopeError:
+                with borrowed(self.facts.model, training=self.training, seed=self.seed):
+                    yield self.facts.model
+                return
+        yield model.train(self.training)
 
     def _fake_model(self) -> nn.Module:
         """A copy whose parameters and buffers are fake: it costs no memory, and nothing of it can leak back."""

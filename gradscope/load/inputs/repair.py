@@ -1,0 +1,177 @@
+"""Read an error message as a request: each rule turns inputs that failed into inputs that do what it asks for."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gradscope.load.inputs.facts import LARGEST_SIDE, Facts
+from gradscope.load.inputs.layers import SIDES
+from gradscope.load.inputs.names import all_by_name, by_name, tokens
+from gradscope.load.inputs.spec import UNNAMED, Candidate, Fields, TensorSpec
+
+Rule = Callable[[str, Candidate, Facts], Iterator[Candidate]]
+
+NUMBERS_TRIED = 4  # of a message
+FRAMES = 4  # of a clip
+ESTIMATE_ERROR = 8  # pixels or steps around an estimated size
+
+
+def repairs(error: BaseException, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """What to try instead of `candidate`, the most certain first."""
+    message = f"{type(error).__name__}: {error}"
+    for rule in RULES:
+        yield from rule(message, candidate, facts)
+
+
+def asked_argument(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "You must specify pixel_values": add every argument of `forward` that the message names."""
+    words = set(re.findall(r"\w+", message))
+    missing = [n for n in facts.parameters if n in words and n not in candidate.inputs]
+    specs = {name: spec for name in missing if (spec := by_name(name, facts)) is not None}
+    if specs:
+        yield candidate.changed(**specs)
+    for name, spec in specs.items() if len(specs) > 1 else ():
+        yield candidate.changed(**{name: spec})
+
+
+def placeholders(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "Image features and image tokens do not match, tokens: 0, features: 196": put in as many placeholders."""
+    match = re.search(r"features?:? *\D{0,20}(\d+)", message) if "token" in message else None
+    identifier = facts.placeholder
+    if match is None or identifier is None or "input_ids" not in candidate.inputs:
+        return
+    features = int(match[1])
+    text = tokens(facts)
+    for count in dict.fromkeys((features // candidate.batch, features)):
+        if count and count * candidate.batch >= features:
+            shape = (text.shape[0] + count,)
+            yield candidate.changed(input_ids=replace(text, shape=shape, placeholder=(identifier, count)))
+
+
+def integers(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "Expected tensor for argument #1 'indices' to have ... Long, Int; but got float": give ids."""
+    if candidate.main is None or not re.search(r"scalar types?:? .*Long|indices must be|must be .*[Ll]ong", message):
+        return
+    name, spec = candidate.main
+    if spec.is_floating:
+        yield candidate.changed(**{name: tokens(facts)})
+
+
+def channels(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "expected input[8, 3, 32, 32] to have 1 channels, but got 3": give that many."""
+    match = re.search(r"to have (\d+) channels, but got (\d+)|Expected (\d+) but got (\d+)", message)
+    if match is None or candidate.main is None:
+        return
+    name, spec = candidate.main
+    wanted, got = (int(group) for group in match.groups() if group)
+    if got == wanted * candidate.batch and len(spec.shape) == 3:  # a clip whose frames were made samples
+        yield candidate.resized(name, FRAMES, *spec.shape)
+    elif len(spec.shape) > 1 and spec.shape[0] == got:
+        yield candidate.resized(name, wanted, *spec.shape[1:])
+    else:
+        yield from _joined(candidate, got, wanted)
+
+
+def flattened(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "mat1 and mat2 shapes cannot be multiplied (8x400 and 256x10)": scale the sides so that 256 come out."""
+    match = re.search(r"\(\d+x(\d+) and (\d+)x\d+\)|\[\d+, (\d+)\] X \[(\d+), \d+\]", message)
+    if match is None or candidate.main is None:
+        return
+    got, wanted = (int(group) for group in match.groups() if group)
+    name, spec = candidate.main
+    yield from _joined(candidate, got, wanted)
+    if not spec.is_floating:
+        return
+    if len(spec.shape) == 3 and spec.shape[-1] == spec.shape[-2]:
+        sides = _near(round(spec.shape[-1] * math.sqrt(wanted / got)))
+        yield from (candidate.resized(name, spec.shape[0], side, side) for side in sides)
+    elif len(spec.shape) == 2:
+        yield from (candidate.resized(name, spec.shape[0], n) for n in _near(round(spec.shape[-1] * wanted / got)))
+
+
+def exchanged(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "input2 size does not match weight size: got 3 but expected 4": 4 for a 3, in one input or another."""
+    match = re.search(r"got (\d+),? but expected (\d+)|[Ee]xpected (\d+),? (?:but )?got (\d+)", message)
+    if match is None:
+        return
+    got, wanted = (match[1], match[2]) if match[1] else (match[4], match[3])
+    for name, spec in reversed(list(candidate.inputs.items())):
+        if isinstance(spec, TensorSpec) and spec.is_floating and int(got) in spec.shape:
+            shape = tuple(int(wanted) if size == int(got) else size for size in spec.shape)
+            yield candidate.changed(**{name: spec.resized(*shape)})
+
+
+def rank(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "not enough values to unpack (expected 5, got 4)": one more dimension, or one less."""
+    if candidate.main is None:
+        return
+    name, spec = candidate.main
+    named = re.search(r"must be a \dD tensor of shape \(batch_size, (\d+),", message)
+    if named:
+        yield candidate.resized(name, int(named[1]), *spec.shape)
+    elif re.search(r"not enough values to unpack|Dimension out of range|[Ee]xpected [2-5]D? .*got [1-4]D?", message):
+        yield from (candidate.resized(name, count, *spec.shape) for count in (1, 2, FRAMES))
+    elif "too many values to unpack" in message and len(spec.shape) > 1:
+        yield candidate.resized(name, *spec.shape[1:])
+
+
+def _joined(candidate: Candidate, got: int, wanted: int) -> Iterator[Candidate]:
+    """Vectors that the model joins before a layer: one of them gives or takes the difference, or all share alike."""
+    joined = [
+        (n, s) for n, s in candidate.inputs.items() if isinstance(s, TensorSpec) and s.is_floating and len(s.shape) == 1
+    ]
+    for name, spec in joined:
+        if spec.shape[0] + wanted - got > 0:
+            yield candidate.changed(**{name: spec.resized(spec.shape[0] + wanted - got)})
+    if len(joined) > 1 and sum(spec.shape[0] for _, spec in joined) == got and wanted >= len(joined):
+        sizes = [wanted // len(joined)] * (len(joined) - 1)
+        sizes.append(wanted - sum(sizes))
+        pairs = zip(joined, sizes, strict=True)
+        yield candidate.changed(**{name: spec.resized(size) for (name, spec), size in pairs})
+
+
+def _near(estimate: int) -> list[int]:
+    """Sizes around an estimate, which is rough because strides round down: usual ones first, then the nearest."""
+    near = [n for n in range(estimate - ESTIMATE_ERROR, estimate + ESTIMATE_ERROR + 1) if 1 < n <= LARGEST_SIDE]
+    return sorted(near, key=lambda n: (n not in SIDES, abs(n - estimate)))
+
+
+def numbers(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "Input height (32) doesn't match model (224)": try every number of the message as side or length."""
+    if candidate.main is None:
+        return
+    name, spec = candidate.main
+    said = [int(number) for number in re.findall(r"\d+", message) if 4 <= int(number) <= LARGEST_SIDE]
+    for number in list(dict.fromkeys(n for n in said if n not in spec.shape))[:NUMBERS_TRIED]:
+        if len(spec.shape) >= 3:
+            yield candidate.resized(name, *spec.shape[:-2], number, number)
+        elif spec.values == "ids" and len(spec.shape) == 1 and number < spec.shape[0]:
+            yield candidate.resized(name, number)
+
+
+def dictionary(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "KeyError: 'image'", "no attribute 'edge_index'": the argument is a record with that entry."""
+    if len(candidate.inputs) != 1:
+        return
+    ((name, value),) = candidate.inputs.items()
+    if isinstance(value, TensorSpec):
+        kind = Fields if "'Tensor' object has no attribute" in message else dict
+        is_indexed = re.search(r"too many indices|only integers, slices|'str'|not a string|must be tuple", message)
+        if is_indexed or kind is Fields:
+            yield candidate.changed(**{name: kind({UNNAMED: value})})
+        return
+    entry = re.search(r"KeyError: '(\w+)'|'Fields' object has no attribute '(\w+)'", message)
+    if entry and isinstance(value, dict):
+        key = entry[1] or entry[2]
+        known = [spec for k, spec in value.items() if k != key]
+        others = {k: spec for k, spec in value.items() if k != UNNAMED}
+        for spec in (*all_by_name(key, facts), *known):
+            yield candidate.changed(**{name: type(value)({UNNAMED: known[0], **others, key: spec})})
+
+
+RULES: tuple[Rule, ...] = (
+    asked_argument, placeholders, integers, channels, rank, exchanged, flattened, dictionary, numbers,
+)  # fmt: skip
