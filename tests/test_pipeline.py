@@ -1,0 +1,167 @@
+"""The whole pipeline on sick models and their healthy twins, in process and in a process of its own."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import gradscope
+from gradscope.config import Config
+from gradscope.pipeline import analyze_target
+from gradscope.schema import GradscopeError
+from tests.subjects import classifier, random
+
+
+def plain(depth: int, activation: type[nn.Module], init: Callable[[torch.Tensor], object] | None = None) -> nn.Module:
+    model = classifier(depth, activation, width=64)
+    for module in model:
+        if init is not None and isinstance(module, nn.Linear):
+            init(module.weight)
+            nn.init.zeros_(module.bias)
+    return model
+
+
+class Residual(nn.Module):
+    """Twelve residual blocks of two He-initialized convolutions, with or without batch normalization."""
+
+    def __init__(self, *, is_normalized: bool) -> None:
+        super().__init__()
+        norm = nn.BatchNorm2d if is_normalized else lambda channels: nn.Identity()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(16, 16, 3, padding=1), norm(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), norm(16)
+            )
+            for _ in range(12)
+        )
+        self.head = nn.Linear(16, 10)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        return self.head(x.mean((2, 3)))
+
+
+def analyzed(model: nn.Module, inputs: torch.Tensor) -> gradscope.Report:
+    return gradscope.analyze(model, inputs, prescribe=False, config=Config())
+
+
+SICK = {
+    "tanh with PyTorch's defaults": (lambda: plain(30, nn.Tanh), "vanishing", "GS201"),
+    "relu with PyTorch's defaults": (lambda: plain(30, nn.ReLU), "vanishing", "GS201"),
+    "sigmoid": (lambda: plain(12, nn.Sigmoid), "vanishing", "GS201"),
+    "relu with too large an init": (
+        lambda: plain(20, nn.ReLU, lambda w: nn.init.normal_(w, std=0.5)),
+        "exploding",
+        "GS202",
+    ),
+}
+HEALTHY = {
+    "shallow": lambda: plain(3, nn.ReLU),
+    "relu with He's init": lambda: plain(20, nn.ReLU, lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
+    "orthogonal tanh": lambda: plain(30, nn.Tanh, lambda w: nn.init.orthogonal_(w, gain=1.1)),
+    "normalized sigmoid": lambda: nn.Sequential(
+        *(layer for _ in range(8) for layer in (nn.Linear(64, 64), nn.LayerNorm(64), nn.GELU())), nn.Linear(64, 10)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_sick_model_is_named_with_its_mechanism_and_its_layers(name: str) -> None:
+    build, label, code = SICK[name]
+    report = analyzed(build(), random(32, 64))
+
+    assert report.verdict.label == label, report
+    assert report.verdict.risk > 0.9
+    finding = next(f for f in report.findings if f.code == code)
+    assert finding.severity == "error"
+    assert set(finding.layers) <= {layer.name for layer in report.layers}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_model_is_clean(name: str) -> None:
+    torch.manual_seed(0)
+    report = gradscope.analyze(HEALTHY[name](), random(32, 64), config=Config())
+
+    assert report.verdict.label == "healthy", report
+    assert report.verdict.risk < 0.3
+    assert report.findings == ()
+    assert report.verifications == ()
+
+
+def test_normalization_tells_the_twins_apart() -> None:
+    torch.manual_seed(0)
+    inputs = random(8, 3, 12, 12)
+
+    assert analyzed(Residual(is_normalized=False), inputs).verdict.label == "exploding"
+    assert analyzed(Residual(is_normalized=True), inputs).verdict.label == "healthy"
+
+
+def test_the_model_is_bit_identical_afterwards() -> None:
+    torch.manual_seed(0)
+    model = Residual(is_normalized=True).train()
+    model.head.weight.grad = torch.ones_like(model.head.weight)
+    state = {name: (value.clone(), value._version) for name, value in model.state_dict(keep_vars=True).items()}
+    grads = {name: parameter.grad for name, parameter in model.named_parameters()}
+    rng = torch.get_rng_state()
+    inputs = random(8, 3, 12, 12)
+    before = inputs.clone()
+    analyzed(model, inputs)
+
+    for name, value in model.state_dict(keep_vars=True).items():
+        assert torch.equal(value, state[name][0]) and value._version == state[name][1], name
+    assert all(parameter.grad is grads[name] for name, parameter in model.named_parameters())
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert torch.equal(inputs, before)
+    assert all(module.training and not module._forward_hooks for module in model.modules())
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    first, second = (analyzed(plain(5, nn.Tanh), random(16, 64)) for _ in range(2))
+
+    assert first.findings == second.findings
+    assert first.measured == second.measured
+
+
+def test_an_accepted_remedy_makes_a_sick_model_train() -> None:
+    report = gradscope.analyze(lambda: plain(16, nn.Sigmoid), random(32, 64), config=Config())
+    accepted = [v for v in report.verifications if v.accepted]
+
+    assert accepted, [v.note for v in report.verifications]
+    best = accepted[0]
+    assert best.trial is not None and best.untouched is not None
+    print(best.remedy, best.untouched.final_loss, "->", best.trial.final_loss)
+    assert best.trial.final_loss.value < 0.9 * best.untouched.final_loss.value
+
+
+def test_a_command_line_target_gives_the_same_verdict_through_a_process(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "import torch\n\n\ndef make_model():\n"
+        "    layers = [m for _ in range(25) for m in (torch.nn.Linear(16, 16), torch.nn.Tanh())]\n"
+        "    return torch.nn.Sequential(*layers, torch.nn.Linear(16, 4))\n"
+    )
+    stages: list[str] = []
+    report = analyze_target(
+        str(file), prescribe=False, config=Config(), on_progress=lambda stage, fraction: stages.append(stage)
+    )
+    document = json.loads(report.to_json())
+
+    assert report.verdict.label == "vanishing"
+    assert document["verdict"]["label"] == "vanishing"
+    assert document["subject"]["inputs"]
+    assert math.isclose(document["network"]["expected_loss"]["value"], math.log(4))
+    assert "backward" in stages
+
+
+def test_an_unknown_code_is_refused_before_any_work() -> None:
+    with pytest.raises(GradscopeError, match="GS999"):
+        gradscope.analyze(plain(2, nn.ReLU), random(4, 64), ignore=["GS999"])
