@@ -79,6 +79,13 @@ class Arena:
     def seeds(self) -> range:
         return range(self.first_seed, self.first_seed + self.plan.seeds)
 
+    @property
+    def words(self) -> str:
+        """What is learned, and for how long if that is less than usual."""
+        return (
+            f"{self.task.words}; only {self.plan.steps} steps fit the budget" if self.plan.is_cut else self.task.words
+        )
+
     def contest(self, make: Make, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
         """Find the best setting on the first seed, and train with it on the others.
 

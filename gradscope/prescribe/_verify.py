@@ -87,7 +87,7 @@ class Verifier:
         wins = sum(end <= loss - gain * abs(loss) for end, loss in zip(outcome.finals, idle, strict=False))
         seeds = len(self.arena.seeds)
         is_accepted = wins >= math.ceil(2 / 3 * seeds)
-        note = f"at least {gain:.0%} less loss than without it in {wins} of {seeds} seeds"
+        note = f"at least {gain:.0%} less loss than without it in {wins} of {seeds} seeds, on {self.arena.words}"
         return replace(measured, accepted=is_accepted, trial=outcome.trial(), note=note), outcome
 
     @property

@@ -49,7 +49,7 @@ def tower(depth: int, activation: type[nn.Module], *, gain: float | None = None,
 class Residual(nn.Module):
     """Convolutional residual blocks; without norms and with He initialization their sum explodes."""
 
-    def __init__(self, depth: int = 16, channels: int = 8, *, is_normalized: bool = False) -> None:
+    def __init__(self, depth: int, channels: int = 8, *, is_normalized: bool = False) -> None:
         super().__init__()
 
         def convolution(inputs: int) -> nn.Module:
@@ -71,11 +71,11 @@ class Residual(nn.Module):
 
 
 SICK: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "tanh-30-default": (lambda: tower(30, nn.Tanh), (64,)),
-    "relu-30-default": (lambda: tower(30, nn.ReLU), (64,)),
-    "relu-20-too-large": (lambda: tower(20, nn.ReLU, gain=4.0), (64,)),
-    "sigmoid-12": (lambda: tower(12, nn.Sigmoid), (64,)),
-    "residual-16-without-norm": (Residual, (1, 8, 8)),
+    "tanh-20-default": (lambda: tower(20, nn.Tanh, width=32), (64,)),
+    "relu-16-default": (lambda: tower(16, nn.ReLU, width=32), (64,)),
+    "relu-12-too-large": (lambda: tower(12, nn.ReLU, width=32, gain=4.0), (64,)),
+    "sigmoid-8": (lambda: tower(8, nn.Sigmoid, width=32), (64,)),
+    "residual-12-without-norm": (lambda: Residual(12, 4), (1, 8, 8)),
 }
 HEALTHY: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "tanh-4": (lambda: tower(4, nn.Tanh, gain=1.2), (64,)),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
 import gradscope
 from gradscope.config import Config
 from gradscope.prescribe import prescriptions
-from tests.prescribe.cases import finding, graph_of, profile_of
+from tests.prescribe.cases import case, finding
 from tests.prescribe.sick import HEALTHY, SICK, batches, tower
-from tests.subjects import subject
 
-CONFIG = replace(Config(), trial_steps=24, trial_seconds=5.0)
+CONFIG = replace(Config(), trial_steps=24)
 
 
 @pytest.mark.parametrize("name", SICK)
@@ -41,7 +42,21 @@ def test_a_healthy_model_gets_no_prescription(name: str) -> None:
 
 
 def test_information_alone_asks_for_nothing() -> None:
-    one = subject(tower(3, make_activation := __import__("torch").nn.ReLU), next(batches()(0))[0])
-    graph = graph_of(one)
-    assert make_activation is not None
-    assert prescriptions([finding("GS201", "info")], one, graph, profile_of(graph), Config()) == ()
+    one = case(tower(3, nn.ReLU), torch.randn(4, 64))
+    assert prescriptions([finding("GS201", "info")], one.subject, one.graph, one.profile, Config()) == ()
+
+
+def test_a_prescription_says_what_it_resolves_and_where() -> None:
+    one = case(tower(3, nn.ReLU), torch.randn(4, 64))
+    found = prescriptions(
+        [finding("GS201"), finding("GS103", "warning"), finding("GS203")], one.subject, one.graph, one.profile, Config()
+    )
+    he = next(p for p in found if p.remedy == "he-initialization")
+    assert he.resolves == ("GS103", "GS201")
+    assert he.layers == ("0", "2", "4", "6")
+    assert he.applicability == "safe"
+
+
+def test_no_remedy_claims_a_finding_that_it_cannot_cure() -> None:
+    one = case(tower(3, nn.ReLU), torch.randn(4, 64))
+    assert prescriptions([finding("GS203"), finding("GS901")], one.subject, one.graph, one.profile, Config()) == ()
