@@ -46,7 +46,7 @@ def profile(
     report("build", 0.0)
     model, initial = build_on_meta(build)
     trace = Trace(initial)
-    layers = Layers(model, trace.find_table)
+    layers = Layers(model, trace.find_table, trace.know_numbers)
     args, kwargs = make_inputs()
     args = tuple(meta_input(a, trace) for a in map_tensors(args, lambda t: meta_input(t, trace)))
     kwargs = {k: meta_input(v, trace) for k, v in map_tensors(dict(kwargs), lambda t: meta_input(t, trace)).items()}

@@ -23,7 +23,9 @@ def added(x: Table, y: Table, factor: float = 1.0) -> Table:
     axes = x.axes
     cross = firsts(x.mean, axes) * seconds(y.mean, axes) + firsts(y.mean, axes) * seconds(x.mean, axes)
     second = x.second + factor**2 * y.second + factor * cross
-    out = Table(x.dims, x.mean + factor * y.mean, second, (x, y), lambda g: [g, factor**2 * g])
+    out = Table(x.dims, x.mean + factor * y.mean, second, (x, y), lambda g: [g, factor**2 * g], role="sum")
+    if y.is_initial and not x.is_initial:  # a bias: what follows sees the sum, fluctuations see what it was added to
+        out.notes["functions"] = x.notes.setdefault("functions", [])
     if shape is not None:
         out.notes["shape"] = shape
         parts = ((x, y, 1.0, factor), (y, x, factor, 1.0))
@@ -38,7 +40,8 @@ def multiplied(x: Table, y: Table) -> Table:
         return _joined(x, y, a.value * b.value, b.value, a.value)
     shape = shape_of(x, *grid()) if _is_sure(y) else None
     x, y = aligned(*fitted(x, y))
-    out = Table(x.dims, x.mean * y.mean, x.second * y.second, (x, y), lambda g: [g * y.second, g * x.second])
+    second = x.second * y.second
+    out = Table(x.dims, x.mean * y.mean, second, (x, y), lambda g: [g * y.second, g * x.second], role="times")
     if shape is not None:
         out.notes["shape"] = shape
     return out

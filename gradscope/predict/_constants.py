@@ -17,7 +17,10 @@ def tensors_of(tree: Any) -> list[Tensor]:
 
 
 def on_cpu(func: Any, args: Any, kwargs: Any, value_of: Callable[[Tensor], Tensor | None]) -> Any:
-    """Run an operator on the values of its tensors."""
+    """Run an operator on the values of its tensors.
+
+    Views of a constant share its memory, and in-place operators change it for all of them, as they do on the device.
+    """
 
     def real(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
@@ -26,8 +29,6 @@ def on_cpu(func: Any, args: Any, kwargs: Any, value_of: Callable[[Tensor], Tenso
 
     with _disable_current_modes():
         args, kwargs = tree_map(real, (args, kwargs))
-        if func._schema.is_mutable:  # the value may stand behind other tensors too
-            args = (args[0].clone() if isinstance(args[0], Tensor) else args[0], *args[1:])
         takes_device = any(argument.name == "device" for argument in func._schema.arguments)
         if takes_device and (not tensors_of((args, kwargs)) or kwargs.get("device") is not None):
             kwargs = {**kwargs, "device": torch.device("cpu")}

@@ -24,6 +24,7 @@ HALF_WIDTH = 8.0  # standard deviations covered by the grid
 POINTS = 1601
 TERMS = 64
 KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
+LARGE = 5_000  # entries of a table above which all nodes share one Hermite spectrum
 NODES = 12  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
 
 
@@ -164,7 +165,7 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
     weights = grid()[1]
 
     mean = base.share @ (lineage.value @ weights)
-    out = Table(dims, mean, dual(base, lineage.value), (base.table,), lineage=lineage)
+    out = Table(dims, mean, dual(base, lineage.value), (base.table,), lineage=lineage, role="function")
 
     def backward(gradient: Array) -> list[Array]:
         profile = diagonal(gradient, base.table.axes)
@@ -176,6 +177,7 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
         return [gradient * dual(base, slope)]
 
     out.backward = backward
+    base.table.notes.setdefault("functions", []).append(lineage)
     if "shape" in base.table.notes and is_kinked(lineage.slope):
         node = int(np.argmax(base.deviation))
         out.condition = lambda own: [own * lineage.slope[node] ** 2]
@@ -197,25 +199,37 @@ def dual(base: Base, value: Array) -> Array:
     coefficients = value @ _weighted_hermite().T  # (nodes, terms)
     exact = (value * value) @ grid()[1]
     axes, rho = base.table.axes, base.correlation
-    missing = np.maximum(exact - (coefficients**2).sum(1), 0.0)
-    out = np.array(_end_product(base, np.sqrt(missing)) * np.sign(rho) * np.abs(rho) ** (2 * TERMS))
-    power = np.ones_like(rho)
-    used = np.flatnonzero(np.abs(coefficients).max(0) > 1e-9 * math.sqrt(max(float(exact.max()), 1e-300)))
-    last = int(used[-1]) if used.size else 0
-    for k in range(last + 1):
-        if np.abs(coefficients[:, k]).max() > 0:
-            out += _end_product(base, coefficients[:, k]) * power
-        power = power * rho
+    if rho.size > LARGE or exact.size == 1:
+        return _dual_of_one_shape(base, coefficients, exact)
+    missing = np.sqrt(np.maximum(exact - (coefficients**2).sum(1), 0.0))
+    profile = base.share @ np.concatenate([coefficients, missing[:, None]], axis=1)
+    ends = firsts(profile, axes) * seconds(profile, axes)  # (classes..., terms + 1)
+    powers = np.abs(rho)[..., None] ** np.array([*range(TERMS), 2 * TERMS])
+    powers[..., 1::2] *= np.sign(rho)[..., None]
+    out = (ends * powers).sum(-1)
+    out = np.array(out)
     out[tuple(slice(len(a.groups)) for a in axes)] = base.share @ exact
     return out
 
 
-def _end_product(base: Base, at_nodes: Array) -> Array:
-    """h(I) h(J) for every class, h given at the nodes."""
-    if at_nodes.size == 1:
-        return np.full(base.correlation.shape, float(at_nodes[0]) ** 2)
-    profile, axes = base.share @ at_nodes, base.table.axes
-    return firsts(profile, axes) * seconds(profile, axes)
+def _dual_of_one_shape(base: Base, coefficients: Array, exact: Array) -> Array:
+    """The dual with the Hermite spectrum of the average node, scaled at both ends of a pair: exact where they agree."""
+    axes = base.table.axes
+    weights = base.share.reshape(-1, exact.size).mean(0)
+    squares = weights @ coefficients**2
+    total = float(weights @ exact)
+    if total <= 0:
+        return np.zeros(base.correlation.shape)
+    rho = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 2049))
+    curve = np.polynomial.polynomial.polyval(rho, squares)
+    curve += max(total - float(squares.sum()), 0.0) * np.sign(rho) * np.abs(rho) ** (2 * TERMS)
+    out = np.interp(base.correlation, rho, curve)
+    if exact.size > 1:
+        profile = np.sqrt(base.share @ exact / total)
+        out = out * firsts(profile, axes) * seconds(profile, axes)
+    out = np.array(out)
+    out[tuple(slice(len(a.groups)) for a in axes)] = base.share @ exact
+    return out
 
 
 def _slopes_around_zero(base: Base, value: Array) -> tuple[float, float, bool] | None:

@@ -66,6 +66,9 @@ class Initializations(TorchDispatchMode):
         """The tensor itself, where it was computed from constants."""
         if tensor.device.type != "meta":
             return tensor
+        value = getattr(tensor, "_known", None)
+        if value is not None:
+            return value
         known = self.find(tensor)
         if known is None:
             return None
@@ -75,6 +78,8 @@ class Initializations(TorchDispatchMode):
 
     def put(self, tensor: Tensor, drawn: Distribution) -> None:
         """Record that `tensor` was just overwritten; a view changes its share of the storage."""
+        if hasattr(tensor, "_known"):
+            del tensor._known
         entries = tensor.untyped_storage().nbytes() // max(1, tensor.element_size())
         old = self._known.get(_key(tensor))
         if tensor.numel() < entries and old is not None:
@@ -84,7 +89,10 @@ class Initializations(TorchDispatchMode):
 
     def put_value(self, tensor: Tensor, value: Tensor) -> None:
         """Record a tensor that is known entry by entry."""
-        self.put(tensor, distribution.of_value(value))
+        tensor._known = value  # type: ignore[attr-defined]
+        whole = value if value._base is None else value._base
+        self._known[_key(tensor)] = distribution.of_value(whole)
+        self._alive.append(tensor)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -101,10 +109,11 @@ class Initializations(TorchDispatchMode):
         known = [self.find(t) for t in inputs]
         if drawn := _drawn(name, args, kwargs):
             self.put(output, drawn)
-        elif name.startswith(("empty", "new_empty")) or (
-            inputs and _key(output) == _key(inputs[0]) and not _writes(func)
-        ):
-            return  # nothing written, or a view of a storage that is known already
+        elif name.startswith(("empty", "new_empty")):
+            return
+        elif inputs and _key(output) == _key(inputs[0]) and not func._schema.is_mutable:  # a view
+            if getattr(inputs[0], "_known", None) is not None:
+                output._known = on_cpu(func, args, kwargs, self.value)  # type: ignore[attr-defined]
         elif name == "copy_":
             source = self.find(args[1]) if args[1].device.type == "meta" else distribution.of_value(args[1])
             if source is not None:
@@ -202,10 +211,6 @@ def _drawn(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Distribu
 
 def _is_pointwise(func: Any) -> bool:
     return torch.Tag.pointwise in func.tags or func._schema.name.rstrip("_") in ("aten::erfinv", "aten::clamp")
-
-
-def _writes(func: Any) -> bool:
-    return func._schema.is_mutable
 
 
 def _key(tensor: Tensor) -> int:

@@ -8,12 +8,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gradscope.predict._names import function_name, is_leaf, is_rearranging
 from gradscope.predict._table import Table
 from gradscope.pytree import main_tensor, tensors_in
+
+
+_FROM_NUMBERS = (torch.tensor, torch.as_tensor, torch.asarray)
+
+
+def _with_index_tensors(index: Any) -> Any:
+    """Lists of positions as tensors on the CPU, so that they stay known."""
+    if isinstance(index, tuple):
+        return tuple(_with_index_tensors(i) for i in index)
+    return torch.tensor(index, device="cpu") if isinstance(index, list) else index
 
 
 @dataclass(eq=False)
@@ -41,11 +52,15 @@ class Layers(TorchFunctionMode):
     Args:
         model: whose modules are told apart by their paths.
         table_of: the moment table of a tensor, None where it has none.
+        know: is told the numbers of a tensor that was made from Python numbers.
     """
 
-    def __init__(self, model: nn.Module, table_of: Callable[[Tensor], Table | None]) -> None:
+    def __init__(
+        self, model: nn.Module, table_of: Callable[[Tensor], Table | None], know: Callable[[Tensor, Any], None]
+    ) -> None:
         super().__init__()
         self.table_of = table_of
+        self.know = know
         self.list: list[Layer] = []
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._names = {id(p): name for name, p in model.named_parameters()}
@@ -110,7 +125,11 @@ class Layers(TorchFunctionMode):
         inputs = tensors_in((args, kwargs))
         flow = frozenset().union(*(getattr(t, "_sources", frozenset()) for t in inputs)) if inputs else frozenset()
         before = [self.table_of(t) for t in inputs] if flow and not self._leaves else []
+        if func is Tensor.__getitem__:
+            args = (args[0], _with_index_tensors(args[1]))
         output = func(*args, **kwargs)
+        if func in _FROM_NUMBERS and output.device.type == "meta" and not isinstance(args[0], Tensor):
+            self.know(output, args[0])
         name = function_name(func)
         made = [t for t in tensors_in(output) if t.device.type == "meta"]
         if not flow or not made:

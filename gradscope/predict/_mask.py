@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from gradscope.predict._rules import NoRule
 from gradscope.predict._table import Table
 
 FORBIDDING = -1e4  # an additive bias below this rules an entry out, in every precision
@@ -20,18 +18,18 @@ def mask_of(value: Tensor) -> Tensor | None:
 
 
 def masked(x: Table, mask: Table) -> Table:
-    """Scores with some entries ruled out.
-
-    Raises:
-        NoRule: `x` is not a product of queries and keys.
-    """
-    return with_open(x, mask.notes["mask"])
+    """x plus a mask, which may carry a bias of its own."""
+    out = with_open(x, mask.notes["mask"])
+    if "scores" in out.notes and (noise := mask.second_moment) > 0:
+        out.notes["scores"] = out.notes["scores"].biased(noise)
+    return out
 
 
 def with_open(x: Table, is_open: Tensor) -> Table:
-    """Scores with only the entries of `is_open` left."""
-    if "scores" not in x.notes:
-        raise NoRule("a mask on something else than attention scores")
-    out = Table(x.dims, x.mean, x.second, (x,), lambda gradient: [gradient])
-    out.notes["scores"] = x.notes["scores"].masked(torch.as_tensor(is_open))
+    """x with only the entries of `is_open` left: attention scores, or a bias that will be added to them."""
+    out = Table(x.dims, x.mean, x.second, (x,), lambda gradient: [gradient], is_initial=x.is_initial)
+    if "scores" in x.notes:
+        out.notes["scores"] = x.notes["scores"].masked(is_open)
+    else:
+        out.notes["mask"] = is_open & x.notes["mask"] if "mask" in x.notes else is_open
     return out

@@ -44,7 +44,7 @@ def normalized(
             gradient = _centred(gradient, axes, over)
         return [gradient + share * _projection(gradient, out, axes, over)]
 
-    table = Table(x.dims, mean, out, (x,), backward)
+    table = Table(x.dims, mean, out, (x,), backward, role="normalized")
     shape = shape_of(x, *grid())
     if shape is not None:
         table.notes["shape"] = shape

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from gradscope.predict._gaussian import Lineage
 
+Role = Literal["same", "mix", "function", "normalized", "sum", "times", "guess"]
 Dims = tuple[tuple[Axis, ...], ...]
 Backward = Callable[[Array], Sequence["Array | None"]]
 
@@ -49,6 +50,7 @@ class Table:
         shadow: E g^2 of the part of the gradient that went straight to the base of a lineage.
         conditional: E g^2 given the value of the Gaussian behind the lineage, on the grid; None where it is constant.
         condition: like `backward`, from `conditional` to those of the parents.
+        role: how it was computed, for the propagation of fluctuations between initializations.
         is_initial: whether it depends on parameters and constants only.
     """
 
@@ -64,10 +66,12 @@ class Table:
     shadow: float = 0.0
     conditional: Array | None = None
     condition: Callable[[Array], Sequence[Array | None]] | None = None
+    role: Role = "same"
     is_initial: bool = False
 
     def __post_init__(self) -> None:
         self.order = next(_order)
+        self.sent: list[float] = []  # E g^2 that every parent received from here
         if self.parents and all(p.is_initial for p in self.parents):
             self.is_initial = True
 
@@ -379,18 +383,22 @@ def _padded(x: Table, ndim: int) -> Table:
 # --- backward ----------------------------------------------------------------------------------------
 
 
-def propagate(output: Table, cotangent: Array) -> None:
-    """Carry E g_I g_J from `output` to every table it was computed from."""
+def ancestors(tables: Sequence[Table]) -> list[Table]:
+    """The tables and everything they were computed from, in order of computation."""
     seen: dict[int, Table] = {}
-    stack = [output]
+    stack = list(tables)
     while stack:
         table = stack.pop()
         if table.order not in seen:
             seen[table.order] = table
             stack.extend(table.parents)
+    return [seen[order] for order in sorted(seen)]
+
+
+def propagate(output: Table, cotangent: Array) -> None:
+    """Carry E g_I g_J from `output` to every table it was computed from."""
     output.gradient = cotangent
-    for order in sorted(seen, reverse=True):
-        table = seen[order]
+    for table in reversed(ancestors([output])):
         if table.gradient is None or table.backward is None:
             continue
         conditions: Sequence[Array | None] = [None] * len(table.parents)
@@ -398,7 +406,9 @@ def propagate(output: Table, cotangent: Array) -> None:
             average = agreeing_average(table.gradient, table.axes)
             conditions = table.condition(np.asarray(average) if table.conditional is None else table.conditional)
         received = table.backward(table.gradient)
+        table.sent = []
         for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
+            table.sent.append(0.0 if gradient is None else agreeing_average(gradient, parent.axes))
             if gradient is not None:
                 _receive(parent, gradient, condition)
 

@@ -75,6 +75,11 @@ class Trace(TorchDispatchMode):
             del tensor._moments
         tensor._known = value  # type: ignore[attr-defined]
 
+    def know_numbers(self, tensor: Tensor, numbers: Any) -> None:
+        """Attach Python numbers to the tensor that was made from them."""
+        with _disable_current_modes(), torch._C.DisableTorchFunction():
+            self.know(tensor, torch.as_tensor(numbers, dtype=tensor.dtype, device="cpu"))
+
     def set_table(self, tensor: Tensor, table: Table) -> None:
         """Attach a table to a tensor."""
         tensor._moments = table  # type: ignore[attr-defined]
@@ -208,6 +213,7 @@ def fallback(call: Call, shape: tuple[int, ...]) -> Table:
     out = independent(shape, 0.0, size)
     out.is_initial = not sources
     out.parents = tuple(sources)
+    out.role = "guess"
 
     def backward(gradient: np.ndarray) -> list[np.ndarray]:
         from gradscope.predict._table import agreeing_average

@@ -63,7 +63,7 @@ def _mixed_channels(x: Table, weight: Table, channels: int, fan_in: float) -> Ta
         own[(0,) * own.ndim] = float(agreeing) / taps
         return [gradient, own]
 
-    return Table(spread.dims, spread.mean, spread.second, (spread, weight), backward)
+    return Table(spread.dims, spread.mean, spread.second, (spread, weight), backward, role="mix")
 
 
 def _shifted(x: Table, dim: int, sources: Array) -> Table:

@@ -30,4 +30,7 @@ def applied(x: Table, function: Callable[[Tensor], Tensor]) -> Table:
     """An elementwise function of a table."""
     lineage = lineage_of(x)
     value, slope = evaluated(function, lineage.value)
-    return table_of(lineage.onward(x, value, slope), x.dims)
+    out = table_of(lineage.onward(x, value, slope), x.dims)
+    if "scores" in x.notes and x.second_moment > 0:  # a soft cap before the softmax
+        out.notes["scores"] = x.notes["scores"].scaled((out.second_moment / x.second_moment) ** 0.5)
+    return out

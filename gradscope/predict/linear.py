@@ -11,7 +11,10 @@ from gradscope.predict._axes import Array, Axis
 from gradscope.predict._combine import added
 from gradscope.predict._rules import Call, rule
 from gradscope.predict._attention import Scores
-from gradscope.predict._table import Table, aligned_dim, permuted, relabelled, scaled
+from gradscope.predict._table import Table, aligned_dim, permuted, refined, relabelled, scaled, single
+
+
+MOST_CLASSES = 1 << 21  # pairs of row and column classes that a product may have
 
 
 @rule("mm", "bmm", "matmul", "mv", "dot")
@@ -26,7 +29,10 @@ def multiply_add(call: Call) -> Table:
     bias, x, y = call.args[:3]
     out, alpha, beta = product(x, y), call.kwargs.get("alpha", 1), call.kwargs.get("beta", 1)
     out = out if alpha == 1 else scaled(out, alpha)
-    return added(out, bias, float(beta)) if beta else out
+    total = added(out, bias, float(beta)) if beta else out
+    if "scores" in out.notes:
+        total.notes["scores"] = out.notes["scores"].scaled(alpha).biased(beta**2 * bias.second_moment)
+    return total
 
 
 @rule("linear")
@@ -52,6 +58,7 @@ def product(x: Table, y: Table) -> Table:
     batch = len(y.dims) - 2
     for i in range(batch):
         x, y = aligned_dim(x, i, y, i)
+    x, y = _affordable(x, y, batch)
     shared = _flat(y.dims[:batch])
     rows, inner, columns = _flat(x.dims[batch:-1]), x.dims[-1], y.dims[-1]
     sizes = [[_length(part, kind) for part in (shared, rows, inner, columns)] for kind in ("classes", "groups")]
@@ -73,10 +80,28 @@ def product(x: Table, y: Table) -> Table:
         ((cx * counts[1]) @ cy).reshape(full),
         (x, y),
         backward,
+        role="mix" if y.is_initial or x.is_initial else "times",
     )
     if batch and not x.is_initial and not y.is_initial:
         out.notes["scores"] = Scores(x, y)
     return out
+
+
+def _affordable(x: Table, y: Table, batch: int) -> tuple[Table, Table]:
+    """Rows and columns made exchangeable where the table of their product would not fit."""
+    rows, columns = x.dims[batch:-1], y.dims[-1]
+    if _length(_flat(rows), "classes") * _length(columns, "classes") <= MOST_CLASSES:
+        return x, y
+    for dim in range(batch, len(x.dims) - 1):
+        x = _exchangeable(x, dim)
+    return x, _exchangeable(y, len(y.dims) - 1)
+
+
+def _exchangeable(x: Table, dim: int) -> Table:
+    if not x.dims[dim]:
+        return x
+    x = single(x, dim)
+    return refined(x, dim, 0, _axes.exchangeable(x.shape[dim]))
 
 
 def _flat(dims: tuple[tuple[Axis, ...], ...]) -> tuple[Axis, ...]:

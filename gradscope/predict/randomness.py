@@ -22,7 +22,7 @@ def dropout(call: Call) -> list[Table | None] | Table:
 @rule("bernoulli")
 def bernoulli(call: Call) -> Table:
     """Ones with a given probability; over an input of probabilities their average."""
-    p = call.given(1, "p")
+    p = call.given(1, "p", 0.5)
     if not isinstance(p, float):
         raise NoRule("a draw whose probability depends on data")
     out = independent(call.shape, p, p)
