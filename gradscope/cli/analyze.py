@@ -74,8 +74,10 @@ def analyze(
     The model runs in a process of its own, with limits. That is isolation, not a sandbox: audit only code
     that you would run.
     """
+    from gradscope.cli._owner import check_owner
     from gradscope.pipeline import analyze_target
 
+    check_owner()
     output = plan(format, files)
     limits = {"timeout": timeout, "memory": memory}
     config = configuration.override(

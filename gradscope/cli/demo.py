@@ -27,8 +27,10 @@ _FOLDER = Path("gradscope-demo")
 )
 def demo(folder: Path) -> int:
     """Audit a packaged example: a network that will not train, what helps, and its healthy twin."""
+    from gradscope.cli._owner import check_owner
     from gradscope.pipeline import analyze_target
 
+    check_owner()
     with progress() as on_progress:
         report = analyze_target(str(_EXAMPLE), on_progress=on_progress)
         twin = analyze_target(f"{_EXAMPLE}:make_healthy_model", prescribe=False, on_progress=on_progress)
