@@ -22,11 +22,12 @@ _SIDE_BY_SIDE = 100  # columns from which both charts stand next to each other
 _HEIGHT = 4
 _GAP = 3  # columns between charts that stand side by side
 _AXIS = INDENT + LABEL + 2  # columns left of the bars
+_FEWEST = 2  # layers between which something can change
 _ROOM = 24  # columns for two names under a short chart
 
 
 def depth(report: Report, look: Look) -> Iterator[RenderableType]:
-    """Both charts on log10 axes, from input to output; nothing if no scale is known."""
+    """Both charts on log10 axes, from input to output; nothing for a single layer or if no scale is known."""
     layers = depth_layers(report.profile)
     marked = {name for f in report.findings if f.role == "culprit" and f.severity != "info" for name in f.layers}
     panels = []
@@ -37,7 +38,7 @@ def depth(report: Report, look: Look) -> Iterator[RenderableType]:
         scales = [rms(m) for m in moments]
         if any(scale is not None for scale in scales):
             panels.append(_panel(title, layers, scales, marked=marked, width=width, look=look))
-    if not panels:
+    if not panels or len(layers) < _FEWEST:
         return
     yield heading(f"Signal through depth, {count(len(layers), 'layer')} from input to output", look)
     if is_wide:

@@ -39,3 +39,8 @@ def test_without_any_scale_there_is_no_section() -> None:
     base = fixtures.healthy()
     profile = replace(base.profile, layers=tuple(replace(x, gradient=None, activation=None) for x in base.layers))
     assert "Signal through depth" not in render(replace(base, measured=profile), "terminal")
+
+
+def test_a_single_layer_has_no_profile() -> None:
+    assert "Signal through depth" not in render(fixtures.sick(1), "terminal")
+    assert "Signal through depth" in render(fixtures.sick(2), "terminal")
