@@ -26,17 +26,17 @@ def drawable(case: Case) -> tuple[WeightLayer, ...]:
     return layers if math.prod(min(chi, 1.0) for chi in chis) > LOST else ()
 
 
-def by_gain(layers: Sequence[WeightLayer]) -> dict[str, list[WeightLayer]]:
-    """Layers grouped by their gain as it is printed."""
-    groups: dict[str, list[WeightLayer]] = {}
+def groups(layers: Sequence[WeightLayer]) -> dict[tuple[str, str], list[WeightLayer]]:
+    """Layers by gain, as it is printed, and layout of the weight."""
+    found: dict[tuple[str, str], list[WeightLayer]] = {}
     for layer in layers:
-        groups.setdefault(f"{layer.gain:.4g}", []).append(layer)
-    return groups
+        found.setdefault((f"{layer.gain:.4g}", layer.fan_in), []).append(layer)
+    return found
 
 
 def loops(case: Case, layers: Sequence[WeightLayer], body: Body) -> str:
     """For each gain a loop over its layers that runs `body` on every `module`."""
-    return "\n".join(loop(case, group, body(group, gain)) for gain, group in by_gain(layers).items())
+    return "\n".join(loop(case, group, body(group, gain)) for (gain, _), group in groups(layers).items())
 
 
 def loop(case: Case, layers: Sequence[WeightLayer], lines: Sequence[str]) -> str:
@@ -47,7 +47,7 @@ def loop(case: Case, layers: Sequence[WeightLayer], lines: Sequence[str]) -> str
 
 def without_bias(layers: Sequence[WeightLayer]) -> list[str]:
     """Lines that set the biases to zero, where there are any."""
-    biases = [layer.module.bias is not None for layer in layers]
+    biases = [getattr(layer.module, "bias", None) is not None for layer in layers]
     if all(biases):
         return ["torch.nn.init.zeros_(module.bias)"]
     return ["if module.bias is not None:", "    torch.nn.init.zeros_(module.bias)"] if any(biases) else []
@@ -56,7 +56,7 @@ def without_bias(layers: Sequence[WeightLayer]) -> list[str]:
 def why(layers: Sequence[WeightLayer]) -> str:
     """The gains and what they make up for, as a clause: "gain 1.593 after Tanh (29 layers), 1 elsewhere"."""
     parts = []
-    for gain, group in by_gain(layers).items():
+    for (gain, _), group in groups(layers).items():
         ops = list(dict.fromkeys(layer.source.op for layer in group if layer.gain != 1.0))
         where = f"after {names(ops)}" if ops else "elsewhere"
         parts.append(f"{gain} {where} ({len(group)} {'layer' if len(group) == 1 else 'layers'})")

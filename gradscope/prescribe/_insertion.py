@@ -17,8 +17,9 @@ for name, module in list(model.named_modules()):
 
 
 def unnormalized(case: Case) -> tuple[WeightLayer, ...]:
-    """The layers that an activation follows and no norm."""
-    return tuple(layer for layer in case.weights if layer.follower.kind == "activation" and layer.name)
+    """Linear layers and convolutions that an activation follows and no norm."""
+    layers = (layer for layer in case.weights if layer.is_linear or layer.is_convolution)
+    return tuple(layer for layer in layers if layer.follower.kind == "activation" and layer.name)
 
 
 def insertion(case: Case, layers: Sequence[WeightLayer], norm: str) -> str:

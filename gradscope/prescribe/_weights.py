@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gradscope.prescribe._neighbor import Neighbor, before, behind
 from gradscope.schema import LayerGraph, LayerNode
 
-LINEAR = (nn.Linear,)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightLayer:
-    """A linear layer or convolution that runs once a forward pass and owns its weight.
+    """A layer that multiplies by a weight of its own, and runs under one name.
 
     Attributes:
         node: where it runs.
-        module: the layer itself.
+        module: the layer itself; its weight is (out, in, ...) or, where `is_input_first`, (in, out, ...).
         source: what its input last went through.
         follower: what its output meets first.
     """
 
     node: LayerNode
-    module: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+    module: nn.Module
     source: Neighbor
     follower: Neighbor
 
@@ -35,8 +35,28 @@ class WeightLayer:
         return self.node.path
 
     @property
+    def weight(self) -> Tensor:
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    @property
+    def is_linear(self) -> bool:
+        return isinstance(self.module, nn.Linear)
+
+    @property
     def is_convolution(self) -> bool:
         return isinstance(self.module, CONVOLUTIONS)
+
+    @property
+    def is_input_first(self) -> bool:
+        """Whether the first dimension of the weight counts inputs, as in transposed convolutions."""
+        return self.node.fan_in != self.weight[0].numel()
+
+    @property
+    def fan_in(self) -> str:
+        """Python text that computes fan_in from `module`."""
+        return f"module.weight[{':, 0' if self.is_input_first else '0'}].numel()"
 
     @property
     def gain(self) -> float:
@@ -50,7 +70,10 @@ class WeightLayer:
 
 
 def weight_layers(graph: LayerGraph, model: nn.Module) -> tuple[WeightLayer, ...]:
-    """The layers whose weight belongs to them alone: not shared, tied to an embedding or parametrized."""
+    """Linear layers, convolutions and what multiplies by a matrix alike, in execution order.
+
+    Their weight belongs to them alone: it is not shared, tied to an embedding or computed by a parametrization.
+    """
     users: dict[str, set[str]] = {}
     for node in graph.nodes:
         for name in node.parameters:
@@ -60,7 +83,16 @@ def weight_layers(graph: LayerGraph, model: nn.Module) -> tuple[WeightLayer, ...
         if node.kind != "module" or node.call > 0 or users.get(f"{node.path}.weight") != {node.name}:
             continue
         module = model.get_submodule(node.path)
-        if isinstance(module, (*LINEAR, *CONVOLUTIONS)) and not parametrize.is_parametrized(module):
+        if _is_multiplying(module, node) and not parametrize.is_parametrized(module):
             source, follower = before(graph, model, node.index), behind(graph, model, node.index)
             found.append(WeightLayer(node, module, source, follower))
     return tuple(found)
+
+
+def _is_multiplying(module: nn.Module, node: LayerNode) -> bool:
+    """Whether the layer sums `fan_in` inputs times a weight, whose layout is known."""
+    weight = module.weight
+    if not isinstance(weight, Tensor) or node.fan_in is None:
+        return False
+    is_known = isinstance(module, (nn.Linear, *CONVOLUTIONS, *TRANSPOSED)) or weight.dim() == 2
+    return is_known and node.fan_in in (weight[0].numel(), weight[:, 0].numel())

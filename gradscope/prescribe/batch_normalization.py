@@ -38,5 +38,5 @@ def batch_normalization(case: Case) -> Iterator[Change]:
 
 def _norm(layer: WeightLayer) -> str | None:
     if layer.is_convolution:
-        return f"BatchNorm{len(layer.module.kernel_size)}d(module.out_channels)"  # pyright: ignore
+        return f"BatchNorm{layer.weight.dim() - 2}d(module.out_channels)"
     return "BatchNorm1d(module.out_features)" if len(layer.node.shape) == 2 else None

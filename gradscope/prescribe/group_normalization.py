@@ -30,7 +30,7 @@ def group_normalization(case: Case) -> Iterator[Change]:
     if layers:
         kinds: dict[str, list] = {}
         for layer in layers:
-            channels = layer.module.weight.shape[0]
+            channels = len(layer.weight)
             groups = channels // math.gcd(channels, CHANNELS_PER_GROUP)
             kinds.setdefault(f"GroupNorm({groups}, module.out_channels)", []).append(layer)
         yield Change(

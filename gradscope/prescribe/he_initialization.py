@@ -38,6 +38,6 @@ def he_initialization(case: Case) -> Iterator[Change]:
 
 def _draw(layers: Sequence[WeightLayer], gain: str) -> list[str]:
     return [
-        f"torch.nn.init.normal_(module.weight, std={gain} / module.weight[0].numel() ** 0.5)",
+        f"torch.nn.init.normal_(module.weight, std={gain} / {layers[0].fan_in} ** 0.5)",
         *without_bias(layers),
     ]

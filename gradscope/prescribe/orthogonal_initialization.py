@@ -57,6 +57,7 @@ def _delta(layers: Sequence[WeightLayer], gain: str) -> list[str]:
 
 def _widening(layers: Sequence[WeightLayer], gain: str) -> str:
     """The gain, times sqrt(outputs / inputs) where a layer widens."""
-    if all(len(layer.module.weight) <= layer.module.weight.shape[1] for layer in layers):
+    outputs, inputs = (1, 0) if layers[0].is_input_first else (0, 1)
+    if all(layer.weight.shape[outputs] <= layer.weight.shape[inputs] for layer in layers):
         return gain
-    return f"{gain} * max(1.0, module.weight.shape[0] / module.weight.shape[1]) ** 0.5"
+    return f"{gain} * max(1.0, module.weight.shape[{outputs}] / module.weight.shape[{inputs}]) ** 0.5"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from transformers.pytorch_utils import Conv1D
 
 from gradscope.prescribe._weights import weight_layers
 from tests.prescribe.cases import graph_of
@@ -49,3 +50,26 @@ def test_a_layer_that_runs_twice_is_found_once() -> None:
 def test_a_computed_weight_is_left_alone() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 2))
     assert names(model, torch.randn(2, 4)) == ["2"]
+
+
+def test_the_text_of_fan_in_knows_the_layout() -> None:
+    model = nn.Sequential(
+        Conv1D(6, 4), nn.Unflatten(1, (6, 1)), nn.ConvTranspose1d(6, 2, 3), nn.Flatten(), nn.Linear(6, 3)
+    )
+    layers = weight_layers(graph_of(subject(model, torch.randn(2, 4))), model)
+    assert [layer.is_input_first for layer in layers] == [True, True, False]
+    assert [eval(layer.fan_in, {"module": layer.module}) for layer in layers] == [4, 18, 6]
+    assert [layer.node.fan_in for layer in layers] == [4, 18, 6]
+
+
+def test_a_bilinear_layer_and_an_embedding_are_left_alone() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.pair, self.head = nn.Embedding(5, 4), nn.Bilinear(4, 4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            e = self.embedding(x)
+            return self.head(self.pair(e, e))
+
+    assert names(Model(), torch.tensor([1, 2])) == ["head"]
