@@ -201,7 +201,8 @@ class LayerCall:
     """One executed layer with its live tensors: what a spectral rule or a quantity looks at.
 
     `args` and `kwargs` are as they were before the call, also for in-place layers; no tensor in them may
-    be modified. Calling `function(*args, **kwargs)` again computes the same output.
+    be modified. Calling `function(*args, **kwargs)` again computes the same output. `constants` are the tensors
+    among the arguments that do not depend on the model's inputs; None where that is not known.
     """
 
     op: str
@@ -210,6 +211,7 @@ class LayerCall:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     output: Any
+    constants: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class DenseSpectrum:
 def call_of(layer: nn.Module | Callable[..., Any], *args: Any, **kwargs: Any) -> LayerCall:
     """What the runtime tape records when the layer runs on these arguments."""
     is_module = isinstance(layer, nn.Module)
-    op = type(layer).__name__ if is_module else layer.__name__  # type: ignore[union-attr]
+    op = type(layer).__name__ if is_module else layer.__name__.strip("_")  # type: ignore[union-attr]
     output = layer(*_copied(args), **_copied(kwargs))
     return LayerCall(op, layer if is_module else None, layer, args, kwargs, output)
 
@@ -53,7 +53,7 @@ def dense_jacobian(function: Callable[..., Any], *inputs: Tensor) -> Tensor:
         return torch.cat([o.reshape(-1) for o in outputs])
 
     with sdpa_kernel(SDPBackend.MATH):
-        blocks = torch.autograd.functional.jacobian(flat, tuple(t.detach().double() for t in inputs), vectorize=False)
+        blocks = torch.autograd.functional.jacobian(flat, tuple(t.detach().double() for t in inputs), vectorize=True)
     return torch.cat([b.reshape(b.shape[0], -1) for b in blocks], 1)
 
 

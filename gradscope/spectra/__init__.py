@@ -14,8 +14,9 @@ from gradscope.schema import LayerCall
 from gradscope.spectra._generic import analyse
 from gradscope.spectra._operator import operator_norm, operator_spectrum
 from gradscope.spectra._recognise import recognise
+from gradscope.spectra._replay import full_precision, settled
 from gradscope.spectra._rules import RULES, rule, rule_of
-from gradscope.spectra._spectrum import LayerSpectrum
+from gradscope.spectra._spectrum import LayerSpectrum, gap
 from gradscope.spectra._sweep import Sweep
 
 __all__ = ["RULES", "LayerSpectrum", "Sweep", "layer_spectrum", "operator_norm", "operator_spectrum", "rule"]
@@ -25,16 +26,21 @@ def layer_spectrum(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """The singular values of one layer's Jacobian at the input it really got.
 
     Safe inside the model's forward pass: nothing is traced, no module is called through its hooks, no buffer,
-    version or random state changes.
+    version or random state changes. It raises nothing: an analysis that fails is a gap with its reason.
 
     Args:
         call: the layer with its live tensors.
         sweep: the state of this pass over the model; one for all its calls.
     """
-    with torch._C.DisableTorchFunction(), torch.no_grad():
-        solve = rule_of(call)
-        result = solve(call, sweep) if solve else None
-        if result is None:
-            result = recognise(call, sweep) or analyse(call, sweep)
-        sweep.follow(call)
-    return result
+    with torch._C.DisableTorchFunction(), torch.no_grad(), full_precision():
+        try:
+            return _solve(settled(call), sweep)
+        except Exception as error:  # the user's layer runs in here: whatever it raises is a result
+            reason = (str(error).strip() or "no message").splitlines()[0]
+            return gap(f"The analysis of {call.op} failed: {type(error).__name__}: {reason}")
+
+
+def _solve(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+    solve = rule_of(call)
+    result = solve(call, sweep) if solve else recognise(call, sweep)
+    return result if result is not None else analyse(call, sweep)

@@ -21,21 +21,18 @@ def ritz_value(alphas: Sequence[float], betas: Sequence[float]) -> float:
         alphas: diagonal, length k.
         betas: superdiagonal; entries past k - 1 are ignored.
     """
-    if len(alphas) == 1:
-        return alphas[0]
-    diagonal, off = tridiagonal(alphas, betas)
-    k = len(diagonal)
-    largest = _tridiagonal_eigenvalues(diagonal, off, 2, 0.0, 0.0, k, k, 0.0, "E")[1][0]
+    return _largest_value(np.asarray(alphas, dtype=np.float64), np.asarray(betas[: len(alphas) - 1], dtype=np.float64))
+
+
+def _largest_value(alphas: np.ndarray, betas: np.ndarray, accuracy: float = 0.0) -> float:
+    """√ of the largest eigenvalue of BᵀB, to an absolute `accuracy` of the eigenvalue (0: to rounding)."""
+    k = len(alphas)
+    diagonal = alphas * alphas
+    if k == 1:
+        return float(alphas[0])
+    diagonal[1:] += betas * betas
+    largest = _tridiagonal_eigenvalues(diagonal, alphas[:-1] * betas, 2, 0.0, 0.0, k, k, accuracy, "E")[1][0]
     return math.sqrt(max(largest, 0.0))
-
-
-def tridiagonal(alphas: Sequence[float], betas: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Diagonal and off-diagonal of BᵀB for the upper bidiagonal B."""
-    a = np.asarray(alphas, dtype=np.float64)
-    b = np.asarray(betas[: len(a) - 1], dtype=np.float64)
-    diagonal = a * a
-    diagonal[1:] += b * b
-    return diagonal, a[:-1] * b
 
 
 def terminated_value(alphas: Sequence[float], betas: Sequence[float], tail: int) -> float:
@@ -49,10 +46,11 @@ def terminated_value(alphas: Sequence[float], betas: Sequence[float], tail: int)
     if k < 3:
         return ritz_value(alphas, betas)
     tail = max(2, min(tail, k - 2))
-    alpha = math.sqrt(sum(a * a for a in alphas[k - tail :]) / tail)
-    beta = math.sqrt(sum(b * b for b in betas[k - 1 - tail : k - 1]) / tail)
-    more = 4 * k
-    return ritz_value([*alphas, *[alpha] * more], [*betas[: k - 1], *[beta] * more])
+    a, b = np.empty(5 * k), np.empty(5 * k - 1)
+    a[:k], b[: k - 1] = alphas, betas[: k - 1]
+    alpha, beta = math.hypot(*alphas[k - tail :]), math.hypot(*betas[k - 1 - tail : k - 1])
+    a[k:], b[k - 1 :] = alpha / math.sqrt(tail), beta / math.sqrt(tail)
+    return _largest_value(a, b, accuracy=1e-7 * (alpha + beta) ** 2)
 
 
 def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float) -> float:

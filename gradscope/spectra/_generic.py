@@ -28,7 +28,7 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
         sweep: the pass.
         select: takes the part of the output that counts.
     """
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs or not any(t.is_floating_point() or t.is_complex() for t in tensors(select(call.output))):
         return SOURCE
     if not are_finite(inputs):

@@ -13,6 +13,7 @@ from gradscope.schema import Estimate
 from gradscope.spectra import _bounds
 
 BREAKDOWN = 1e-6  # coefficients below this share of the largest are rounding of float32: the Krylov space is complete
+_COARSE = 5e-3  # tolerances from here on are reached by extrapolation
 ROUNDING = 1e-6  # relative slack of both bounds for the rounding of float32 vectors
 
 Matvec = Callable[[Tensor], Tensor]
@@ -152,17 +153,17 @@ class Settled:
             self.edge = bidiagonal.band_edge(k // 2)
         if k < goal.first or (k - goal.first) % goal.stride:
             return False
-        low, high = bidiagonal.low(), bidiagonal.high(goal.probability)
-        if high <= low * (1 + goal.tolerance):
-            return True
         if goal.is_certified:
-            return False
+            return bidiagonal.high(goal.probability) <= bidiagonal.low() * (1 + goal.tolerance)
         previous, self.edge = self.edge, bidiagonal.band_edge(k // 2)
         other = bidiagonal.band_edge(k - 2)
+        spread = max(abs(self.edge - other), abs(self.edge - previous))
+        if goal.tolerance >= _COARSE:
+            return spread <= 0.6 * goal.tolerance * other
+        low, high = bidiagonal.low(), bidiagonal.high(goal.probability)
         value = min(high, max(low, (self.edge + other) / 2))
-        if goal.tolerance >= 5e-3:
-            spread = max(abs(self.edge - other), abs(self.edge - previous))
-            return spread <= 0.6 * goal.tolerance * value
+        if high <= low * (1 + goal.tolerance):
+            return True
         return value <= low * (1 + 1.5 * goal.tolerance) and high <= low * (1 + 8 * goal.tolerance)
 
 

@@ -19,7 +19,7 @@ _SAME = 1e-4  # relative distance of two float32 outputs of one formula
 
 def recognise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """The spectrum of a layer that maps one tensor to one of equal shape, if it has a structure we know."""
-    inputs = data(call, sweep)
+    inputs = data(call)
     if len(inputs) != 1 or not isinstance(call.output, Tensor) or call.output.shape != inputs[0].shape:
         return None
     (x,) = inputs

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,21 @@ from gradscope.schema import LayerCall
 from gradscope.spectra._sweep import tensors
 
 
-def replay(call: LayerCall, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+def replay(call: LayerCall, inputs: Sequence[Tensor], attributes: dict[str, Any] | None = None) -> Callable[..., Any]:
     """A function of new values for `inputs` (found in the call by identity) that returns the call's output.
 
     Half-precision tensors and weights are widened to float32; a tensor the call writes into is copied first.
     Randomness is repeated: every run draws the same numbers, and the global generators are left as they were.
+
+    Args:
+        call: what to run.
+        inputs: tensors among its arguments.
+        attributes: of the module, changed for these runs.
     """
-    function = twin(call.module).forward if call.module is not None else call.function
+    module = None if call.module is None else twin(call.module)
+    if module is not None:
+        module.__dict__.update(attributes or {})
+    function = call.function if module is None else module.forward
     places = {id(tensor): i for i, tensor in enumerate(inputs)}
 
     def run(*values: Tensor) -> Any:
@@ -48,7 +56,7 @@ def twin(module: nn.Module) -> nn.Module:
     """A module that shares the weights and nothing else: no hooks, its own buffers and attributes, float32."""
     if isinstance(module, torch.jit.ScriptModule):
         return module
-    other = copy.copy(module)
+    other = object.__new__(type(module))
     other.__dict__ = dict(module.__dict__)
     for name, value in module.__dict__.items():
         if "_hooks" in name and isinstance(value, OrderedDict):
@@ -62,8 +70,30 @@ def twin(module: nn.Module) -> nn.Module:
     return other
 
 
+def settled(call: LayerCall) -> LayerCall:
+    """The call with a module whose computed weights are those that were just used.
+
+    A parametrized weight is computed at every access, and spectral normalization iterates each time: a twin whose
+    parametrizations are in eval mode repeats the last value.
+    """
+    if call.module is None or "parametrizations" not in call.module._modules:
+        return call
+    module = twin(call.module)
+    module.get_submodule("parametrizations").eval()
+    return replace(call, module=module)
+
+
 def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def full_precision() -> AbstractContextManager[object]:
+    """Switches off whatever autocast the model runs its layers under: spectra are computed in float32."""
+    stack = ExitStack()
+    for device in ("cpu", "cuda", "mps", "xpu"):
+        if torch.is_autocast_enabled(device):
+            stack.enter_context(torch.autocast(device, enabled=False))
+    return stack
 
 
 @contextmanager

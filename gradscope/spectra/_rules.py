@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradscope.registry import Registry
 from gradscope.schema import LayerCall
@@ -41,7 +41,7 @@ def rule_of(call: LayerCall) -> Rule | None:
     """
     rules = RULES.load()
     if call.module is None:
-        return rules.get(function_name(call.op))
+        return rules.get(name_of(call)) or rules.get(call.op)
     forward = type(call.module).forward
     for cls in type(call.module).__mro__:
         if cls.__dict__.get("forward") is forward and cls.__module__.split(".")[0] in _TRUSTED:
@@ -49,9 +49,9 @@ def rule_of(call: LayerCall) -> Rule | None:
     return None
 
 
-def function_name(op: str) -> str:
-    """The name without underscores of in-place and dunder forms: "add_" and "__add__" are "add"."""
-    return op.strip("_")
+def name_of(call: LayerCall) -> str:
+    """The function's own name without underscores: "add_" is "add", but "__rsub__" is "rsub", its operands swapped."""
+    return getattr(call.function, "__name__", call.op).strip("_")
 
 
 def argument(call: LayerCall, index: int, name: str, default: Any = None) -> Any:
@@ -61,11 +61,23 @@ def argument(call: LayerCall, index: int, name: str, default: Any = None) -> Any
     return call.args[index] if index < len(call.args) else default
 
 
-def data(call: LayerCall, sweep: Sweep) -> list[Tensor]:
-    """The distinct floating-point or complex inputs that are not parameters and not computed from them alone."""
+def data(call: LayerCall) -> list[Tensor]:
+    """The distinct floating-point or complex arguments that depend on the model's inputs, as far as is known."""
     found: list[Tensor] = []
     for tensor in tensors((call.args, call.kwargs)):
-        is_real_input = (tensor.is_floating_point() or tensor.is_complex()) and not sweep.is_constant(tensor)
-        if is_real_input and not any(tensor is other for other in found):
+        is_smooth = tensor.is_floating_point() or tensor.is_complex()
+        if is_smooth and not is_constant(call, tensor) and not any(tensor is other for other in found):
             found.append(tensor)
     return found
+
+
+def is_constant(call: LayerCall, tensor: Tensor) -> bool:
+    """Whether the tensor is a parameter, a view of one, or known not to depend on the model's inputs."""
+    if isinstance(tensor, nn.Parameter) or isinstance(tensor._base, nn.Parameter):
+        return True
+    return any(tensor is other for other in call.constants or ())
+
+
+def is_generated(call: LayerCall, weight: Tensor) -> bool:
+    """Whether what stands in the place of a weight is known to be computed from the model's inputs."""
+    return call.constants is not None and not is_constant(call, weight)

@@ -1,4 +1,4 @@
-"""The state of one pass over a model: accuracy, random starts, weights already solved, tensors that are no data."""
+"""The state of one pass over a model: accuracy, random starts, and the weights already solved."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from gradscope.schema import Estimate, LayerCall
+from gradscope.schema import Estimate
 from gradscope.spectra._lanczos import Goal
 
 
@@ -29,7 +28,6 @@ class Sweep:
         self.is_certified = is_certified
         self.generator = torch.Generator().manual_seed(seed)
         self._solved: dict[tuple[Any, ...], tuple[Estimate, float]] = {}
-        self._is_data = WeakTensorKeyDictionary()  # outputs seen so far -> whether they depend on the model's input
 
     def goal(self, *, first: int, stride: int, limit: int = 300) -> Goal:
         """When an iteration of this pass may stop."""
@@ -51,21 +49,6 @@ class Sweep:
         if key not in self._solved:
             self._solved[key] = solve()
         return self._solved[key]
-
-    def is_constant(self, tensor: Tensor) -> bool:
-        """Whether the tensor is a parameter or was computed from parameters alone."""
-        return isinstance(tensor, nn.Parameter) or self._is_data.get(tensor) is False
-
-    def is_known_data(self, tensor: Tensor) -> bool:
-        """Whether the tensor was seen to depend on the model's input."""
-        return self._is_data.get(tensor) is True
-
-    def follow(self, call: LayerCall) -> None:
-        """Remember which outputs depend on the model's input, for the calls to come."""
-        is_data = any(not self.is_constant(t) for t in tensors((call.args, call.kwargs)))
-        for output in tensors(call.output):
-            if not isinstance(output, nn.Parameter):
-                self._is_data[output] = is_data
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:

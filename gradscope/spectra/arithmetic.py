@@ -8,7 +8,7 @@ from numbers import Real
 from torch import Tensor
 
 from gradscope.schema import LayerCall
-from gradscope.spectra._rules import argument, data, rule
+from gradscope.spectra._rules import argument, data, name_of, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, exact
 from gradscope.spectra._sweep import Sweep
 from gradscope.spectra.elementwise import elementwise
@@ -20,18 +20,18 @@ def addition(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 
     An input that is broadcast r times contributes r α² (the outputs that share it add up).
     """
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs:
         return SOURCE
     if not isinstance(call.output, Tensor) or any(t.is_complex() for t in inputs):
         return None
     a, b = argument(call, 0, "input"), argument(call, 1, "other")
-    alpha = float(call.kwargs.get("alpha", 1))
+    name, alpha = name_of(call), float(call.kwargs.get("alpha", 1))
     total = call.output.numel()
     if a is b:  # one tensor twice
-        sign = -1 if "sub" in call.op else 1
+        sign = -1 if "sub" in name else 1
         return exact(abs(1 + sign * alpha), abs(1 + sign * alpha), total)
-    is_first_scaled = call.op.strip("_") == "rsub"
+    is_first_scaled = name == "rsub"
     scales = [alpha if (t is b) != is_first_scaled else 1.0 for t in inputs]
     repeats = [total / max(1, t.numel()) for t in inputs]
     if sum(r != 1 for r in repeats) > 1:
@@ -49,7 +49,7 @@ def scaling(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     a, b = argument(call, 0, "input"), argument(call, 1, "other")
     if not isinstance(a, Tensor) or not isinstance(b, Real) or call.kwargs.get("rounding_mode"):
         return elementwise(call, sweep)
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
-    factor = abs(float(b)) if "mul" in call.op else 1 / abs(float(b)) if b else math.inf
+    factor = abs(float(b)) if "mul" in name_of(call) else 1 / abs(float(b)) if b else math.inf
     return exact(factor, factor, a.numel())

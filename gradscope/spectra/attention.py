@@ -32,7 +32,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     and is drawn anew), a mask that is computed from the input, operands with different batch dimensions.
     """
     q, k, v = operands = [argument(call, i, name) for i, name in enumerate(("query", "key", "value"))]
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs:
         return SOURCE
     mask = argument(call, 3, "attn_mask")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._matrix import matrix_norm, real
-from gradscope.spectra._rules import argument, rule
+from gradscope.spectra._rules import argument, is_constant, is_generated, name_of, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
 
@@ -71,9 +71,9 @@ def convolution_module(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 def convolution_function(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """torch.nn.functional's convolutions; a weight that is computed from the input goes the generic way."""
     x, weight = argument(call, 0, "input"), argument(call, 1, "weight")
-    if sweep.is_known_data(weight) or sweep.is_constant(x):
+    if is_generated(call, weight) or is_constant(call, x):
         return None
-    is_transposed = "transpose" in call.op
+    is_transposed = "transpose" in name_of(call)
     dilation, groups = (7, 6) if is_transposed else (5, 6)
     options = (
         argument(call, 3, "stride", 1),

@@ -21,7 +21,7 @@ _METHOD = "exact (mask of this run)"
 )
 def dropout(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """J = diag(mask / (1 - p)); where the input is 0 the mask cannot be seen, so the gain is taken elsewhere."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x, y = argument(call, 0, "input"), call.output
     p = _probability(call)
@@ -40,7 +40,7 @@ def dropout(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 @rule("RReLU", "rrelu")
 def random_rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """RReLU: 1 for positive inputs, the drawn slope output / input for negative ones."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x: Tensor = argument(call, 0, "input").float()
     if not are_finite([x]):

@@ -11,7 +11,7 @@ from torch import Tensor
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra._replay import replay
 from gradscope.spectra._rows import largest, updated_value
-from gradscope.spectra._rules import data, rule
+from gradscope.spectra._rules import data, name_of, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
 
@@ -49,14 +49,14 @@ FUNCTIONS = (
 @rule("ReLU", "ReLU6", "relu", "relu6")
 def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """ReLU and ReLU6: the derivative is 1 where the unit is active, else 0."""
-    (x,) = data(call, sweep) or (None,)
+    (x,) = data(call) or (None,)
     if x is None:
         return SOURCE
     y = call.output
     if not are_finite([y]):
         return nonfinite()
     is_active = y > 0
-    if call.op.lower().startswith("relu6"):
+    if call.op == "ReLU6" or name_of(call) == "relu6":
         is_active &= y < 6
     active = int(torch.count_nonzero(is_active))
     return exact(float(active > 0), math.sqrt(active / max(1, y.numel())), y.numel())
@@ -65,7 +65,7 @@ def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 @rule(*MODULES, *FUNCTIONS)
 def elementwise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """The diagonals by one backward pass of the sum of the output, with broadcast inputs written out."""
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not isinstance(call.output, Tensor) or call.output.is_complex() or any(t.is_complex() for t in inputs):
         return None
     if not inputs:

@@ -13,7 +13,7 @@ from gradscope.spectra._sweep import Sweep
 @rule("GLU", "glu")
 def glu(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """y = a s(b) with the sigmoid s: every output reads two inputs of its own, σ² = max s² + (a s')²."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x = argument(call, 0, "input").float()
     if not are_finite([x]):

@@ -179,7 +179,7 @@ def _constant_gain(variance: Tensor, weight: Any, eps: float, x: Tensor, method:
 def _rowwise(
     call: LayerCall, shape: int | Sequence[int], weight: Tensor | None, eps: float, sweep: Sweep, *, is_centered: bool
 ) -> LayerSpectrum:
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     n = shape if isinstance(shape, int) else math.prod(shape)
     weight = None if weight is None else weight.detach().reshape(1, n).float()

@@ -22,7 +22,7 @@ _ADAPTIVE_MAXIMUM = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_ma
 @rule("MaxPool1d", "MaxPool2d", "MaxPool3d", "max_pool1d", "max_pool2d", "max_pool3d")
 def max_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """Every output copies one input; σ² is how often the most popular input is copied."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x, d = _input(call), _dimensions(call)
     kernel = _each(_option(call, 1, "kernel_size"), d)
@@ -42,7 +42,7 @@ def max_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 )
 def adaptive_max_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """As max pooling, over windows that may overlap by one entry."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x, d = _input(call), _dimensions(call)
     if not are_finite([x]):
@@ -54,7 +54,7 @@ def adaptive_max_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 @rule("AvgPool1d", "AvgPool2d", "AvgPool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
 def average_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """One matrix of window averages along each dimension; a divisor override rescales them."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x, d = argument(call, 0, "input"), _dimensions(call)
     kernel = _each(_option(call, 1, "kernel_size"), d)
@@ -80,7 +80,7 @@ def average_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 )
 def adaptive_average_pool(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """As average pooling, over windows chosen by the output's size."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     x, d = argument(call, 0, "input"), _dimensions(call)
     sizes = zip(x.shape[-d:], call.output.shape[-d:], strict=True)

@@ -26,7 +26,7 @@ from gradscope.spectra._sweep import Sweep, tensors
 )
 def rearrangement(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """No entry is copied twice: σ = 1, or 0 where nothing is left."""
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs:
         return SOURCE
     x = inputs[0]
@@ -40,7 +40,7 @@ def rearrangement(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 @rule("expand", "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave")
 def repetition(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Every entry is copied r times: √r; unequal repeats are counted."""
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs:
         return SOURCE
     if isinstance(argument(call, 1, "repeats"), Tensor) or inputs[0].is_complex():
@@ -69,7 +69,7 @@ def indexing(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 )
 def copies(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """σ² is how often the most popular entry is copied: the largest entry of Jᵀ1, by one backward pass."""
-    inputs = data(call, sweep)
+    inputs = data(call)
     if not inputs:
         return SOURCE
     if any(t.is_complex() for t in inputs) or not isinstance(call.output, Tensor) or "reduce" in call.kwargs:
@@ -90,7 +90,7 @@ def copies(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 @rule("detach", "data")
 def stopped_gradient(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """What autograd is told to ignore passes nothing back."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     columns = call.args[0].numel()
     return exact(0.0, 0.0, columns, "exact (gradient stopped)")

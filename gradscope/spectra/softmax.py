@@ -17,7 +17,7 @@ from gradscope.spectra._sweep import Sweep
 @rule("Softmax", "Softmin", "Softmax2d", "softmax", "softmin")
 def softmax(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """Rows of J are diag(p) - p pᵀ, symmetric: max p(1 - p) ≤ σ ≤ min(max p, 2 max p(1 - p))."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     p = _rows(call)
     if not are_finite([p]):
@@ -43,7 +43,7 @@ def softmax(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 @rule("LogSoftmax", "log_softmax")
 def log_softmax(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     """Rows of J are I - 1 pᵀ: 1 off the plane of 1 and p, and there σ² solves a quadratic equation."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     p = _rows(call).double().exp()
     if not are_finite([p]):

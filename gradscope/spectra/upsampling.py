@@ -16,7 +16,7 @@ from gradscope.spectra._sweep import Sweep
 @rule("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "interpolate", "upsample")
 def upsampling(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """One interpolation matrix along each spatial dimension."""
-    if not data(call, sweep):
+    if not data(call):
         return SOURCE
     names = ("scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
     if call.module is not None:
@@ -29,16 +29,16 @@ def upsampling(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     matrices = []
     for i, (n, m) in enumerate(zip(x.shape[2:], call.output.shape[2:], strict=True)):
         factor = factors[i] if isinstance(factors, tuple | list) else factors
-        target = {"scale_factor": (factor, 1.0)} if uses_factor else {"size": (m, 1)}
+        target = {"scale_factor": (factor, 1.0)} if uses_factor else {"size": (m, 2)}
         matrices.append(_matrix(n, target, options))
     return separable(matrices, x.numel())
 
 
 def _matrix(n: int, target: dict, options: dict) -> Tensor:
-    """Interpolation of n basis images of shape (n, 1) along their first dimension: (outputs, n)."""
+    """Interpolation of n basis images of shape (n, 2) along their first dimension: (outputs, n)."""
     mode = options["mode"] or "nearest"
     mode = {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
-    basis = torch.eye(n, dtype=torch.float64)[:, None, :, None]
+    basis = torch.eye(n, dtype=torch.float64)[:, None, :, None].repeat(1, 1, 1, 2)  # one column trips antialiasing
     images = F.interpolate(
         basis, **target, mode=mode, align_corners=options["align_corners"], antialias=bool(options["antialias"])
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -5,7 +7,7 @@ from torch import nn
 
 from gradscope.spectra import layer_spectrum
 from tests.reference import call_of
-from tests.spectra.checks import assert_dense, drawn, normal, sweep_of
+from tests.spectra.checks import assert_dense, drawn, normal, sweep_of, twin_of
 
 SHAPES = [(1, 1), (3, 5), (40, 7), (120, 110), (97, 130), (130, 200)]
 
@@ -36,6 +38,13 @@ def test_a_tied_weight_is_solved_once():
     first = layer_spectrum(call_of(layer, normal(2, 150)), sweep)
     second = layer_spectrum(call_of(F.linear, normal(5, 150), layer.weight), sweep)
     assert second.spectral_norm is first.spectral_norm
+
+
+def test_a_generated_weight_is_an_input_too():
+    x, weight = normal(3, 4), normal(5, 4, seed=1)
+    call = replace(call_of(F.linear, x, weight), constants=())
+    norm = layer_spectrum(call, sweep_of()).spectral_norm
+    assert norm.value == pytest.approx(twin_of(F.linear, x, weight).spectral_norm, rel=1e-3)
 
 
 def test_half_precision_weights_are_solved_in_float32():

@@ -22,7 +22,7 @@ def test_batch_norm_matches_dense(shape, training):
 
 
 @pytest.mark.parametrize("weight", [False, True])
-@pytest.mark.parametrize("shape", [(3, 2), (2, 7), (2, 3, 20), (100, 8), (2, 4, 6)])
+@pytest.mark.parametrize("shape", [(3, 2), (2, 7), (2, 3, 20), (30, 8), (2, 4, 6)])
 def test_row_normalization_matches_dense(shape, weight):
     for layer in (nn.LayerNorm(shape[-1]), nn.RMSNorm(shape[-1], eps=1e-3)):
         x = normal(*shape) * torch.linspace(0.5, 2, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
