@@ -86,6 +86,8 @@ class TensorState:
             storage = alias.untyped_storage()
             is_written = not torch.equal(_bytes(storage), _bytes(copy))
             if is_written:
+                if storage.nbytes() != copy.nbytes():
+                    storage.resize_(copy.nbytes())
                 storage.copy_(copy)
         elif copy is not None and is_written:
             alias.copy_(copy)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradscope.capture._fans import Fans, fans
 from gradscope.capture._gradients import Gradients, Observer, show
 from gradscope.capture._source import Lines
-from gradscope.capture._values import Origin
+from gradscope.capture._values import Origin, node_of
 from gradscope.schema import LayerCall
 
 IN_A_FUNCTION = "runs inside a custom autograd function, so that its gradient cannot be seen"
@@ -109,7 +109,8 @@ class Layers:
         if main is None:
             return
         layer.shape, layer.dtype = tuple(main.shape), str(main.dtype).removeprefix("torch.")
-        if main.requires_grad and (self.gradients is not None or self._is_keeping_edges):
+        is_watched = self.gradients is not None or self._is_keeping_edges
+        if is_watched and main.requires_grad and (node_of(main) is not None or not main._is_view()):
             edge = torch.autograd.graph.get_gradient_edge(main)
             if self._is_keeping_edges:
                 self.edges[layer.index] = edge

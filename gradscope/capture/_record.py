@@ -11,7 +11,7 @@ from gradscope.borrow import storage_of
 from gradscope.capture._layers import UNSEEN, Layer, Layers, computed_unseen
 from gradscope.capture._leaf import is_rearranging
 from gradscope.capture._ops import Op, OpKind, Reference, located
-from gradscope.capture._values import Origin, Value, Values, version_of
+from gradscope.capture._values import Origin, Value, Values, node_of, version_of
 from gradscope.pytree import map_tensors, tensors_in
 from gradscope.schema import LayerCall
 
@@ -172,14 +172,14 @@ class Record:
     def _declare(self, tensor: Tensor) -> Value:
         """A tensor that no recorded call made: a parameter, a buffer, a constant, or the result of unseen work."""
         if id(tensor) not in self._names:
-            return self._constant(tensor, Origin() if tensor.grad_fn is None else self._stitch(tensor))
+            return self._constant(tensor, Origin() if node_of(tensor) is None else self._stitch(tensor))
         _, kind, name = self._names[id(tensor)]
         op = self._op(kind, name)
         origin = Origin(parameters=frozenset({name})) if kind == "parameter" else Origin()
         return self._bind(op, tensor, origin)
 
     def _constant(self, tensor: Tensor, origin: Origin) -> Value:
-        op = self._op("constant", tensor if tensor.is_leaf else tensor.detach())
+        op = self._op("constant", tensor.detach() if node_of(tensor) is not None else tensor)
         self._constants[storage_of(tensor) or 0] = op
         return self._bind(op, tensor, origin)
 

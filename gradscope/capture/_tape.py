@@ -24,6 +24,7 @@ from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import LayerCall
 
 _ANSWERS = frozenset((int, float, bool, complex, str, torch.Size, torch.dtype, torch.device, torch.layout))
+_SET_REQUIRES_GRAD = torch.Tensor.requires_grad.__set__  # pyright: ignore[reportAttributeAccessIssue]
 _unseen = torch._C.DisableTorchFunction  # what looks at tensors inside goes through no function mode
 
 
@@ -64,6 +65,8 @@ class Tape(TorchFunctionMode):
 
     def call_function(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run one torch function, or one autograd.Function, and record what it read, made and changed."""
+        if function == _SET_REQUIRES_GRAD and args[0].requires_grad == args[1]:
+            return None  # it may be set on leaves only, and inputs that a gradient flows back to are none
         written = self._writes(function, args, kwargs)
         with _unseen():
             ins = tensors_in((args, kwargs))

@@ -63,6 +63,17 @@ def version_of(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
+def node_of(tensor: Tensor) -> Any:
+    """The autograd node that made a tensor; None for a leaf, and for a view that autograd has no history for.
+
+    Such a view was made without gradients and then written to: to ask for its node is an error.
+    """
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
+
+
 class Values:
     """The values of one run, found by tensor object, by storage, or by the autograd node that made them."""
 
@@ -83,7 +94,7 @@ class Values:
             slot, self._slots = self._slots, self._slots + 1
         value = Value(op, slot, version_of(tensor), origin, weakref.ref(tensor))
         self._by_id[id(tensor)] = value
-        node = tensor.grad_fn
+        node = node_of(tensor)
         if node is not None:
             self._by_grad_fn[node] = value
         return value
@@ -106,7 +117,7 @@ class Values:
             tensor: the tensor.
             read: gives the value of a leaf tensor that is met on the way.
         """
-        seen, stack = set(), [tensor.grad_fn]
+        seen, stack = set(), [node_of(tensor)]
         while stack:
             node = stack.pop()
             if node is None or node in seen:

@@ -98,13 +98,17 @@ class _Replay(torch.fx.Interpreter):
 
 def replayed(graph: LayerGraph, subject: Subject) -> list[Tensor]:
     """The outputs of the fx graph on the subject's inputs, under the same seed."""
-    inputs = map_tensors((subject.args, dict(subject.kwargs)), _fresh)
+    inputs = fresh((subject.args, dict(subject.kwargs)))
     with borrowed(subject.model, training=subject.info.training, seed=SEED):
         return list(_Replay(subject.model, graph).run(*tensors_in(inputs)))
 
 
-def _fresh(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone().requires_grad_(tensor.is_floating_point() or tensor.is_complex()).clone()
+def fresh(value: Any) -> Any:
+    """Copies of all tensors, with gradients flowing into the floating-point ones, as capture makes them."""
+    return map_tensors(
+        value,
+        lambda t: t.detach().clone().requires_grad_(t.is_floating_point() or t.is_complex()).clone(),
+    )
 
 
 def differences(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> list[str]:
@@ -211,8 +215,8 @@ class _TensorNodes(torch.fx.Interpreter):
 
 def _traced(traced: torch.fx.GraphModule, arguments: list[Any]) -> tuple[nx.DiGraph, dict[Any, Call]]:
     interpreter = _TensorNodes(traced)
-    with seeded(SEED):
-        interpreter.run(*map_tensors(arguments, lambda t: t.detach().clone()))
+    with borrowed(traced, training=traced.training, seed=SEED):
+        interpreter.run(*fresh(arguments))
     graph, calls, counts = nx.DiGraph(), {}, Counter()
     for node in traced.graph.nodes:
         if node not in interpreter.found:

@@ -1,0 +1,1 @@
+"""Long measurements; each writes its table under reports/."""
