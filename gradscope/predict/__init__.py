@@ -15,7 +15,7 @@ from gradscope.predict._loss import Loss, cotangent
 from gradscope.predict._profile import assemble
 from gradscope.predict._table import propagate
 from gradscope.predict._trace import Trace
-from gradscope.pytree import main_tensor, map_tensors, tensors_in
+from gradscope.pytree import main_tensor, tensors_in
 from gradscope.schema import GradscopeError, Profile
 
 __all__ = ["Signal", "profile"]
@@ -48,8 +48,8 @@ def profile(
     trace = Trace(initial)
     layers = Layers(model, trace.find_table, trace.know_numbers)
     args, kwargs = make_inputs()
-    args = tuple(meta_input(a, trace) for a in map_tensors(args, lambda t: meta_input(t, trace)))
-    kwargs = {k: meta_input(v, trace) for k, v in map_tensors(dict(kwargs), lambda t: meta_input(t, trace)).items()}
+    args = tuple(meta_input(value, trace) for value in args)
+    kwargs = {name: meta_input(value, trace) for name, value in kwargs.items()}
     for i, tensor in enumerate(tensors_in(args)):
         layers.add_input(tensor, f"input_{i}" if i else "input")
     for name, value in kwargs.items():

@@ -21,11 +21,11 @@ from gradscope.predict._marginal import copula
 from gradscope.predict._table import Dims, Table, diagonal, firsts, point_average, seconds
 
 HALF_WIDTH = 8.0  # standard deviations covered by the grid
-POINTS = 1601
+POINTS = 1001
 TERMS = 64
 KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
 LARGE = 5_000  # entries of a table above which all nodes share one Hermite spectrum
-NODES = 12  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
+NODES = 8  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
 
 
 @lru_cache(1)
@@ -94,6 +94,13 @@ class Lineage:
         return Lineage(self.base, value, self.slope * slope, trail)
 
 
+    def shares(self, profile: Array) -> list[tuple[Table, float]]:
+        """E g^2 that every table of the trail receives, from a profile of E g^2 here."""
+        base, weights = self.base, grid()[1]
+        axes = base.table.axes
+        return [(table, point_average(profile * (base.share @ (s * s @ weights)), axes)) for table, s in self.trail]
+
+
 def lineage_of(x: Table) -> Lineage:
     """The lineage of a table: of what it is a multiple of, or as its own base."""
     if x.lineage is None and "multiple_of" in x.notes:
@@ -103,7 +110,7 @@ def lineage_of(x: Table) -> Lineage:
     if x.lineage is None:
         base = _base(x)
         value = base.mean[:, None] + base.deviation[:, None] * base.shape
-        x.lineage = Lineage(base, value, np.ones_like(value))
+        x.lineage = Lineage(base, value, np.broadcast_to(1.0, value.shape))
     return x.lineage
 
 
@@ -168,9 +175,6 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
     out = Table(dims, mean, dual(base, lineage.value), (base.table,), lineage=lineage, role="function")
 
     def backward(gradient: Array) -> list[Array]:
-        profile = diagonal(gradient, base.table.axes)
-        for table, slope in lineage.trail:
-            table.shadow += point_average(profile * (base.share @ (slope * slope @ weights)), base.table.axes)
         slope = lineage.slope
         if out.conditional is not None:  # large gradients sit where the value is such and such
             slope = slope * np.sqrt(out.conditional / max(float(out.conditional @ weights), 1e-300))

@@ -11,6 +11,7 @@ from torch import Tensor
 from gradscope.predict._fixed import table_of_value
 from gradscope.predict._table import Table, independent
 from gradscope.predict._trace import Trace
+from gradscope.pytree import map_tensors
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,24 @@ class Signal:
 
 
 def meta_input(value: Any, trace: Trace) -> Any:
-    """A tensor or a `Signal` as a meta tensor with a table; anything else as it is.
+    """A tensor or a `Signal` as a meta tensor with a table, also inside plain containers; anything else as it is.
 
     Integers and booleans stay known. A real floating-point tensor counts with its own moments, one on the meta device
     as independent standard Gaussian entries.
     """
     if isinstance(value, Signal):
         return _attached(torch.empty(value.shape, device="meta"), _of_signal(value), trace)
-    if not isinstance(value, Tensor):
-        return value
-    twin = torch.empty(value.shape, dtype=value.dtype, device="meta")
-    if value.device.type == "meta":
-        return _attached(twin, _of_signal(Signal(tuple(value.shape))), trace)
-    if not value.is_floating_point():
-        trace.know(twin, value)
+    return map_tensors(value, lambda tensor: _meta_tensor(tensor, trace))
+
+
+def _meta_tensor(tensor: Tensor, trace: Trace) -> Tensor:
+    twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    if tensor.device.type == "meta":
+        return _attached(twin, _of_signal(Signal(tuple(tensor.shape))), trace)
+    if not tensor.is_floating_point():
+        trace.know(twin, tensor)
         return twin
-    table = table_of_value(value)
+    table = table_of_value(tensor)
     return _attached(twin, Table(table.dims, table.mean, table.second), trace)
 
 

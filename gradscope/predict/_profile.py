@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from torch import nn
 
+from gradscope.predict._axes import average_pairs
 from gradscope.predict._bands import Bands, Fluctuation
+from gradscope.predict._depth import depth_law
 from gradscope.predict._gaussian import grid
 from gradscope.predict._layers import Layer, Layers
 from gradscope.predict._loss import Seed
-from gradscope.predict._table import Table, pair_average, point_average
+from gradscope.predict._spectra import Drawn, rms_gain, spectral_norm
+from gradscope.predict._table import Table, agreeing_average, pair_average, point_average
 from gradscope.predict._trace import Trace
 from gradscope.schema import Coverage, Estimate, Gap, LayerNode, LayerProfile, Moments, ParameterProfile, Profile
 
@@ -22,12 +26,16 @@ BACKWARD_CLOSURE = 0.06  # ... and backward
 def assemble(model: nn.Module, layers: Layers, trace: Trace, seed: Seed, outputs: tuple[int, ...]) -> Profile:
     """Everything that was predicted, as one record."""
     bands = Bands([layer.table for layer in layers.list if layer.table is not None])
-    profiles = tuple(_layer(layer, bands) for layer in layers.list)
+    profiles = tuple(_layer(layer, bands, trace.initial.find) for layer in layers.list)
     parameters = _parameters(model, trace)
     reached = sum(math.prod(p.shape) for p in parameters if p.trainable and p.gradient_rms is not None)
     trainable = sum(math.prod(p.shape) for p in parameters if p.trainable)
     fallbacks = trace.fallbacks
     network = {
+        **depth_law(layers.list),
+        "gradient_norm": _gradient_norm(parameters),
+        "gradient_gain": _gradient_gain(layers.list, outputs),
+        "output_variation": _output_variation(layers.list, outputs),
         "initial_loss": _known(seed.initial_loss),
         "expected_loss": _known(seed.expected_loss),
         "fallback_share": Estimate.exact(fallbacks.share, METHOD, fallbacks.calls),
@@ -49,7 +57,7 @@ def assemble(model: nn.Module, layers: Layers, trace: Trace, seed: Seed, outputs
     )
 
 
-def _layer(layer: Layer, bands: Bands) -> LayerProfile:
+def _layer(layer: Layer, bands: Bands, drawn: Drawn) -> LayerProfile:
     node = LayerNode(
         index=layer.index,
         name=layer.name,
@@ -65,7 +73,9 @@ def _layer(layer: Layer, bands: Bands) -> LayerProfile:
     table = layer.table
     if table is None:
         return LayerProfile(node)
-    return LayerProfile(node, _activation(table, bands), _gradient(table, bands))
+    return LayerProfile(
+        node, _activation(table, bands), _gradient(table, bands), spectral_norm(layer, drawn), rms_gain(layer)
+    )
 
 
 def _activation(table: Table, bands: Bands) -> Moments:
@@ -143,6 +153,35 @@ def _parameters(model: nn.Module, trace: Trace) -> tuple[ParameterProfile, ...]:
             )
         )
     return tuple(out)
+
+
+def _gradient_norm(parameters: tuple[ParameterProfile, ...]) -> Estimate:
+    squares = [p.gradient_rms.value**2 * math.prod(p.shape) for p in parameters if p.trainable and p.gradient_rms]
+    return _known(math.sqrt(sum(squares)))
+
+
+def _gradient_gain(layers: list[Layer], outputs: tuple[int, ...]) -> Estimate:
+    """Norm of the gradient where data enters, over its norm at the output."""
+
+    def squared(layer: Layer) -> float:
+        moment = layer.table.gradient_second_moment if layer.table is not None else None
+        return (moment or 0.0) * math.prod(layer.shape)
+
+    end = sum(squared(layers[i]) for i in outputs)
+    starts = [layer for layer in layers if squared(layer) and not any(squared(layers[i]) for i in layer.inputs)]
+    if not end or not starts:
+        return Estimate.unknown("no gradient path from the output to an input")
+    return Estimate.exact(math.sqrt(sum(map(squared, starts)) / end), METHOD, len(starts))
+
+
+def _output_variation(layers: list[Layer], outputs: tuple[int, ...]) -> Estimate:
+    """Share of the output's second moment that differs between samples."""
+    table = layers[outputs[0]].table if outputs else None
+    if table is None or len(table.dims[0]) != 1 or not table.second_moment:
+        return Estimate.unknown("needs a batch of two or more samples in the first dimension")
+    first, *rest = table.axes
+    mean = np.tensordot(average_pairs(first), table.second, (0, 0))
+    return Estimate.exact(1.0 - agreeing_average(mean, rest) / table.second_moment, METHOD)
 
 
 def _known(value: float) -> Estimate:

@@ -87,6 +87,12 @@ class Table:
     def size(self) -> int:
         return math.prod(self.shape)
 
+    def passed_by(self, gradient: Array) -> list[tuple[Table, float]]:
+        """The tables that a gradient skips on its way to the base of the lineage, and E g^2 that each would have got."""
+        if self.role != "function" or self.lineage is None:
+            return []
+        return self.lineage.shares(diagonal(gradient, self.axes))
+
     @property
     def average(self) -> float:
         """E x, over all elements."""
@@ -405,12 +411,45 @@ def propagate(output: Table, cotangent: Array) -> None:
         if table.condition is not None:
             average = agreeing_average(table.gradient, table.axes)
             conditions = table.condition(np.asarray(average) if table.conditional is None else table.conditional)
+        for passed, moment in table.passed_by(table.gradient):
+            passed.shadow += moment
         received = table.backward(table.gradient)
-        table.sent = []
         for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
             table.sent.append(0.0 if gradient is None else agreeing_average(gradient, parent.axes))
             if gradient is not None:
                 _receive(parent, gradient, condition)
+
+
+def pulled(output: Table, sources: Sequence[Table]) -> float | None:
+    """Sum over the entries of `sources` of E (J^T r)^2, J from them to `output` and r ~ N(0, 1): ||J||_F^2.
+
+    None where `output` does not depend on them in a way that is known.
+    """
+    wanted = {s.order: s for s in sources}
+    first = min(wanted)
+    cotangent = np.zeros_like(output.second)
+    cotangent[tuple(slice(len(a.groups)) for a in output.axes)] = 1.0
+    gradients: dict[int, Array] = {output.order: cotangent}
+    tables = {output.order: output}
+    found = 0.0
+    is_reached = False
+    while tables:
+        table = tables.pop(max(tables))
+        gradient = gradients.pop(table.order)
+        if table.order in wanted:
+            found, is_reached = found + agreeing_average(gradient, table.axes) * table.size, True
+            continue
+        for passed, moment in table.passed_by(gradient):
+            if passed.order in wanted:
+                found, is_reached = found + moment * passed.size, True
+        if table.backward is None or table.order < first:
+            continue
+        for parent, received in zip(table.parents, table.backward(gradient), strict=True):
+            if received is not None and not parent.is_initial:
+                tables[parent.order] = parent
+                known = gradients.get(parent.order)
+                gradients[parent.order] = received if known is None else known + received
+    return found if is_reached else None
 
 
 def _receive(table: Table, gradient: Array, condition: Array | None) -> None:

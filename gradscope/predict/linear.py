@@ -15,6 +15,7 @@ from gradscope.predict._table import Table, aligned_dim, permuted, refined, rela
 
 
 MOST_CLASSES = 1 << 21  # pairs of row and column classes that a product may have
+MOST_SCORE_CLASSES = 1 << 14  # of attention scores, which keep their kernels elsewhere
 
 
 @rule("mm", "bmm", "matmul", "mv", "dot")
@@ -58,7 +59,8 @@ def product(x: Table, y: Table) -> Table:
     batch = len(y.dims) - 2
     for i in range(batch):
         x, y = aligned_dim(x, i, y, i)
-    x, y = _affordable(x, y, batch)
+    scores = Scores(x, y) if batch and not x.is_initial and not y.is_initial else None
+    x, y = _affordable(x, y, batch, MOST_CLASSES if scores is None else MOST_SCORE_CLASSES)
     shared = _flat(y.dims[:batch])
     rows, inner, columns = _flat(x.dims[batch:-1]), x.dims[-1], y.dims[-1]
     sizes = [[_length(part, kind) for part in (shared, rows, inner, columns)] for kind in ("classes", "groups")]
@@ -82,15 +84,15 @@ def product(x: Table, y: Table) -> Table:
         backward,
         role="mix" if y.is_initial or x.is_initial else "times",
     )
-    if batch and not x.is_initial and not y.is_initial:
-        out.notes["scores"] = Scores(x, y)
+    if scores is not None:
+        out.notes["scores"] = scores
     return out
 
 
-def _affordable(x: Table, y: Table, batch: int) -> tuple[Table, Table]:
+def _affordable(x: Table, y: Table, batch: int, most: int) -> tuple[Table, Table]:
     """Rows and columns made exchangeable where the table of their product would not fit."""
     rows, columns = x.dims[batch:-1], y.dims[-1]
-    if _length(_flat(rows), "classes") * _length(columns, "classes") <= MOST_CLASSES:
+    if _length(_flat(rows), "classes") * _length(columns, "classes") <= most:
         return x, y
     for dim in range(batch, len(x.dims) - 1):
         x = _exchangeable(x, dim)

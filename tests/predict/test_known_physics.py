@@ -11,7 +11,7 @@ from torch import nn
 from gradscope import predict
 
 
-def perceptron(activation: type[nn.Module], *, depth: int, width: int = 256, weight: float = 1.0, bias: float = 0.0):
+def perceptron(activation: type[nn.Module], *, depth: int, width: int = 1 << 20, weight: float = 1.0, bias: float = 0.0):
     """A builder of a deep perceptron with weight variance `weight` / width and bias variance `bias`."""
 
     def build() -> nn.Module:
@@ -39,7 +39,7 @@ def gradients(profile) -> dict[str, float]:
 
 
 def test_relu_halves_the_second_moment_and_the_gradient():
-    profile = predict.profile(perceptron(nn.ReLU, depth=1), signal(8, 256))
+    profile = predict.profile(perceptron(nn.ReLU, depth=1), signal(8, 1 << 20))
     moments = second_moments(profile)
     assert moments["1"] == pytest.approx(moments["0"] / 2, rel=1e-3)
     assert gradients(profile)["0"] == pytest.approx(0.5, rel=1e-3)
@@ -47,27 +47,27 @@ def test_relu_halves_the_second_moment_and_the_gradient():
 
 @pytest.mark.parametrize(("weight", "fixed_point"), [(1.0, 0.1936), (1.3, 0.3153), (1.7, 0.5331), (2.5, 1.0640)])
 def test_tanh_converges_to_its_fixed_point(weight: float, fixed_point: float):
-    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 256))
+    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
     assert second_moments(profile)["78"] == pytest.approx(fixed_point, rel=1e-2)
 
 
 @pytest.mark.parametrize(("weight", "chi"), [(1.0, 0.7590), (1.3, 0.8802), (1.7, 0.9867), (2.5, 1.1335), (4.0, 1.3424)])
 def test_tanh_gradient_shrinks_by_chi_per_layer(weight: float, chi: float):
-    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 256))
+    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
     gradient = gradients(profile)
     assert gradient["58"] / gradient["60"] == pytest.approx(chi, rel=1e-2)
 
 
 def test_batch_norm_makes_the_gradient_grow_by_pi_over_pi_minus_one():
     def build() -> nn.Module:
-        blocks = [(nn.Linear(256, 256, bias=False), nn.BatchNorm1d(256, eps=1e-12), nn.ReLU()) for _ in range(10)]
+        blocks = [(nn.Linear(1 << 20, 1 << 20, bias=False), nn.BatchNorm1d(1 << 20, eps=1e-12), nn.ReLU()) for _ in range(10)]
         return nn.Sequential(*(layer for block in blocks for layer in block))
 
-    gradient = gradients(predict.profile(build, signal(512, 256)))
+    gradient = gradients(predict.profile(build, signal(512, 1 << 20)))
     assert gradient["13"] / gradient["16"] == pytest.approx(math.pi / (math.pi - 1), rel=1e-2)
 
 
 def test_prediction_touches_no_global_random_state():
     before = torch.random.get_rng_state()
-    predict.profile(perceptron(nn.GELU, depth=2), signal(4, 256))
+    predict.profile(perceptron(nn.GELU, depth=2), signal(4, 1 << 20))
     assert torch.equal(before, torch.random.get_rng_state())
