@@ -8,7 +8,7 @@ from typing import Any
 
 from gradscope.config import Config
 from gradscope.prescribe._budget import plan
-from gradscope.prescribe._contest import SETTINGS, TRAININGS, Arena, Make, Outcome
+from gradscope.prescribe._contest import SETTINGS, TRAININGS, Arena, Entrant, Outcome
 from gradscope.prescribe._copies import untouched
 from gradscope.prescribe._inputs import example_inputs
 from gradscope.prescribe._rehearsal import Rehearsal
@@ -42,7 +42,8 @@ def verify(
     """Apply each prescription to a copy, measure it again, and train it briefly against the untouched model.
 
     A prescription is accepted if the findings that it is for are gone or milder, and if it reaches at least
-    `config.trial_gain` less loss than doing nothing on two of three seeds. The user's model is only copied.
+    `config.trial_gain` less loss than doing nothing on two of three seeds. One that changes the optimizer leaves
+    the model as it is: there the trial alone decides. The user's model is only copied.
 
     Args:
         prescriptions: what to try.
@@ -66,9 +67,9 @@ def verify(
     nodes = [layer.node for layer in before[0].layers]
     budget = plan(nodes, subject.info.trainable_parameters, len(prescriptions), TRAININGS, config)
     arena = Arena(task, budget, subject.info.seed)
-    bare = partial(untouched, subject)
+    entrant = Entrant(partial(untouched, subject))
     try:
-        nothing = arena.contest(bare, finalists=len(SETTINGS))  # doing nothing gets every chance
+        nothing = arena.contest(entrant, finalists=len(SETTINGS))  # doing nothing gets every chance
     except Exception as error:  # the user's model and data: that they cannot be trained is the result
         note = f"the model cannot be trained on {task.words}: {words(error)}"
         return tuple(Verification(p, False, {}, {}, None, None, note) for p in prescriptions), {}
@@ -76,16 +77,16 @@ def verify(
     pairs = verifier.verified(prescriptions, report)
     best, outcome = pairs[0]
     if best.accepted and outcome is not None:
-        bare, nothing = verifier.making(best.prescription), outcome
+        entrant, nothing = verifier.entrant(best.prescription), outcome
     report("prescribe: settings", 0.9)
-    return tuple(verification for verification, _ in pairs), _recipe(arena, bare, nothing, config)
+    return tuple(verification for verification, _ in pairs), _recipe(arena, entrant, nothing, config)
 
 
-def _recipe(arena: Arena, make: Make, outcome: Outcome, config: Config) -> dict[str, dict[str, Any]]:
+def _recipe(arena: Arena, entrant: Entrant, outcome: Outcome, config: Config) -> dict[str, dict[str, Any]]:
     """Settings rehearsed on the model that reached this outcome; none for one that does not learn."""
     start, gain = outcome.curves[0][0], config.trial_gain.value
     if not outcome.finals[0] <= start - gain * abs(start):
         return {}
-    rehearsal = Rehearsal(arena, make, outcome.setting.method)
+    rehearsal = Rehearsal(arena, entrant, outcome.setting.method)
     settings = {item.name: item.advise(rehearsal) for item in REMEDIES if isinstance(item, Advice)}
     return {name.replace("-", "_"): values for name, values in settings.items() if values}

@@ -7,14 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
+from torch.optim import Optimizer
 
 from gradscope.prescribe._budget import Plan
 from gradscope.prescribe._task import Batch, Task
 from gradscope.prescribe._training import METHODS, Hooks, Method, final, train, trainable
 from gradscope.schema import Estimate, Trial
 
-Make = Callable[[int], nn.Module]
-"""Seed -> a fresh model."""
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """What competes.
+
+    Attributes:
+        make: seed -> a fresh model.
+        tune: what is done to the model's optimizer before the first step.
+    """
+
+    make: Callable[[int], nn.Module]
+    tune: Callable[[nn.Module, Optimizer], None] = lambda model, optimizer: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +97,35 @@ class Arena:
             f"{self.task.words}; only {self.plan.steps} steps fit the budget" if self.plan.is_cut else self.task.words
         )
 
-    def contest(self, make: Make, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
+    def contest(self, entrant: Entrant, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
         """Find the best setting on the first seed, and train with it on the others.
 
         Args:
-            make: the model that competes.
+            entrant: what competes.
             to_beat: on the first seed; a model that does not get below is not trained on the others.
             finalists: settings that are tried for all steps.
         """
-        chosen = SETTINGS if finalists >= len(SETTINGS) else self.screened(make)[:finalists]
-        curves = {setting: self.train(make, setting, self.first_seed) for setting in chosen}
+        chosen = SETTINGS if finalists >= len(SETTINGS) else self.screened(entrant)[:finalists]
+        curves = {setting: self.train(entrant, setting, self.first_seed) for setting in chosen}
         best = min(curves, key=lambda setting: final(curves[setting]))
         more = self.seeds[1:] if final(curves[best]) <= to_beat else ()
-        others = [self.train(make, best, seed) for seed in more]
+        others = [self.train(entrant, best, seed) for seed in more]
         return Outcome(best, (tuple(curves[best]), *map(tuple, others)))
 
-    def screened(self, make: Make) -> list[Setting]:
+    def screened(self, entrant: Entrant) -> list[Setting]:
         """The settings, best first, by what they reach in a fraction of the steps."""
         steps = max(1, self.plan.steps // SCREENING)
-        reached = {setting: final(self.train(make, setting, self.first_seed, steps=steps)) for setting in SETTINGS}
+        reached = {setting: final(self.train(entrant, setting, self.first_seed, steps=steps)) for setting in SETTINGS}
         return sorted(SETTINGS, key=reached.__getitem__)
 
     def train(
-        self, make: Make, setting: Setting, seed: int, *, steps: int = 0, hooks: Hooks | None = None
+        self, entrant: Entrant, setting: Setting, seed: int, *, steps: int = 0, hooks: Hooks | None = None
     ) -> list[float]:
         """The losses of one training of a fresh model, of as many steps as planned unless told otherwise."""
         steps = steps or self.plan.steps
-        model = make(seed)
+        model = entrant.make(seed)
         optimizer = setting.method.build(trainable(model), setting.rate)
+        entrant.tune(model, optimizer)
         return train(model, optimizer, self.batches(seed), self.task.loss, steps=steps, seed=seed, hooks=hooks)
 
     def batches(self, seed: int) -> list[Batch]:

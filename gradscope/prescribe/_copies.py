@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 from gradscope.borrow import seeded
 from gradscope.schema import GradscopeError, Subject
@@ -40,6 +42,17 @@ def treated(subject: Subject, code: str, inputs: Any, seed: int) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise GradscopeError(f"The text left a {type(model).__name__} in `model`.")
     return model.train(subject.info.training)
+
+
+def is_of_training(code: str) -> bool:
+    """Whether the text of a remedy changes how the model is trained: it reads the variable `optimizer`."""
+    return any(isinstance(node, ast.Name) and node.id == "optimizer" for node in ast.walk(ast.parse(code)))
+
+
+def tune(code: str, inputs: Any, model: nn.Module, optimizer: Optimizer) -> None:
+    """Execute a text that changes how the model is trained, between making the optimizer and the first step."""
+    variables = {"model": model, "optimizer": optimizer, "inputs": inputs}
+    exec(compile(code, "<prescription>", "exec"), variables)
 
 
 def treated_subject(subject: Subject, code: str, inputs: Any) -> Subject:

@@ -30,11 +30,13 @@ class Neighbor:
         kind: what sort of operation it is; "weight" is a layer with a weight, "end" the model's input or output.
         op: its class or function name; "" at the end.
         scaling: of an activation.
+        module: its path, of an activation that is a module.
     """
 
     kind: Kind
     op: str = ""
     scaling: Scaling | None = None
+    module: str | None = None
 
 
 END = Neighbor("end")
@@ -79,20 +81,22 @@ def _meets(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Neighbor | N
         return None
     if len(node.inputs) > 1:
         return Neighbor("product" if op in _PRODUCTS else "unknown", node.op)
-    return _activation(node.op, _function(graph, model, node))
+    return _activation(node, _function(graph, model, node))
 
 
-def _activation(op: str, function: Callable[[Tensor], Tensor] | None) -> Neighbor | None:
+def _activation(node: LayerNode, function: Callable[[Tensor], Tensor] | None) -> Neighbor | None:
+    unknown = Neighbor("unknown", node.op)
     if function is None:
-        return Neighbor("unknown", op)
+        return unknown
     try:
         if not is_elementwise(function):
-            return Neighbor("unknown", op)
+            return unknown
         if is_affine(function):
             return None
-        return Neighbor("activation", op, scaling(function))
+        path = node.path if node.kind == "module" else None
+        return Neighbor("activation", node.op, scaling(function), path)
     except Exception:  # the user's own code, given what it may not have been written for: not understood
-        return Neighbor("unknown", op)
+        return unknown
 
 
 def _function(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Callable[[Tensor], Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradscope.prescribe import _ladder
-from gradscope.prescribe._contest import Arena, Make, Setting
+from gradscope.prescribe._contest import Arena, Entrant, Setting
 from gradscope.prescribe._ladder import Ladder, climb
 from gradscope.prescribe._training import Hooks, Method
 
@@ -20,12 +20,12 @@ class Rehearsal:
 
     Attributes:
         arena: where it is trained.
-        make: seed -> a fresh model.
+        entrant: the model, and what is done to its optimizer.
         method: the optimizer.
     """
 
     arena: Arena
-    make: Make
+    entrant: Entrant
     method: Method
 
     @cached_property
@@ -37,4 +37,6 @@ class Rehearsal:
 
     def losses(self, rate: float, *, steps: int = 0, hooks: Hooks | None = None) -> list[float]:
         """The losses of one training on the first seed."""
-        return self.arena.train(self.make, Setting(self.method, rate), self.arena.first_seed, steps=steps, hooks=hooks)
+        return self.arena.train(
+            self.entrant, Setting(self.method, rate), self.arena.first_seed, steps=steps, hooks=hooks
+        )

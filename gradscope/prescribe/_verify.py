@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from gradscope.config import Config
-from gradscope.prescribe._contest import Arena, Make, Outcome
-from gradscope.prescribe._copies import treated, treated_subject
+from gradscope.prescribe._contest import Arena, Entrant, Outcome
+from gradscope.prescribe._copies import is_of_training, treated, treated_subject, tune, untouched
 from gradscope.prescribe._evidence import burden, is_milder, numbers, summary
 from gradscope.schema import Finding, Prescription, Profile, Subject, Verification
 
@@ -57,15 +57,20 @@ class Verifier:
         pairs += [(replace(verification, note=skipped), None) for verification in eligible[limit:]]
         return sorted(pairs, key=_rank)
 
-    def making(self, prescription: Prescription) -> Make:
-        """Seed -> a copy with the prescription applied."""
-        return partial(treated, self.subject, prescription.code, self.inputs)
+    def entrant(self, prescription: Prescription) -> Entrant:
+        """The model with the prescription applied to it, or to its optimizer."""
+        code = prescription.code
+        if is_of_training(code):
+            return Entrant(partial(untouched, self.subject), partial(tune, code, self.inputs))
+        return Entrant(partial(treated, self.subject, code, self.inputs))
 
     def measured(self, prescription: Prescription) -> tuple[Verification, float]:
         """Applied to a copy and measured again: not accepted yet, with a note if that is final, and what is left."""
         before = numbers(prescription, *self.before)
         result = Verification(prescription, False, before, {}, self.nothing.trial(), None, "")
         try:
+            if is_of_training(prescription.code):
+                return result, burden(self.before[1])
             changed = treated_subject(self.subject, prescription.code, self.inputs)
             profile, findings = self.again(changed)
         except Exception as error:  # whatever breaks on the copy is this prescription's result
@@ -80,7 +85,7 @@ class Verifier:
         """Trained against doing nothing: accepted if it wins on enough seeds."""
         idle = self.idle
         try:
-            outcome = self.arena.contest(self.making(measured.prescription), to_beat=idle[0])
+            outcome = self.arena.contest(self.entrant(measured.prescription), to_beat=idle[0])
         except Exception as error:  # as above
             return replace(measured, note=f"a copy cannot be trained with it: {words(error)}"), None
         gain = self.config.trial_gain.value

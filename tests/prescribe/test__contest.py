@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscope.prescribe._budget import Plan
-from gradscope.prescribe._contest import SETTINGS, Arena, Setting
+from gradscope.prescribe._contest import SETTINGS, Arena, Entrant, Setting
 from gradscope.prescribe._task import Batch, Task
 
 
@@ -31,8 +31,8 @@ def arena(steps: int = 30, seeds: int = 3) -> Arena:
 
 @pytest.mark.parametrize(("curvature", "worst"), [(1.0, 1e-2), (3000.0, 1.0)])
 def test_the_best_setting_is_found(curvature: float, worst: float) -> None:
-    outcome = arena().contest(lambda seed: Valley(curvature))
-    everything = arena().contest(lambda seed: Valley(curvature), finalists=len(SETTINGS))
+    outcome = arena().contest(Entrant(lambda seed: Valley(curvature)))
+    everything = arena().contest(Entrant(lambda seed: Valley(curvature)), finalists=len(SETTINGS))
     assert outcome.mean < worst * curvature
     assert everything.mean <= outcome.mean
 
@@ -44,14 +44,14 @@ def test_every_seed_is_trained() -> None:
         seeds.append(seed)
         return Valley(1.0)
 
-    outcome = arena().contest(make)
+    outcome = arena().contest(Entrant(make))
     assert set(seeds) == {7, 8, 9}
     assert len(outcome.curves) == 3
     assert all(len(curve) == 30 for curve in outcome.curves)
 
 
 def test_a_loser_is_not_trained_on_the_other_seeds() -> None:
-    assert len(arena().contest(lambda seed: Valley(1.0), to_beat=-1.0).curves) == 1
+    assert len(arena().contest(Entrant(lambda seed: Valley(1.0)), to_beat=-1.0).curves) == 1
 
 
 def test_batches_are_drawn_once_a_seed() -> None:
@@ -60,7 +60,7 @@ def test_batches_are_drawn_once_a_seed() -> None:
 
 
 def test_the_trial_is_what_happened() -> None:
-    trial = arena().contest(lambda seed: Valley(1.0)).trial()
+    trial = arena().contest(Entrant(lambda seed: Valley(1.0))).trial()
     assert (trial.steps, trial.seeds, len(trial.curve)) == (30, 3, 30)
     assert trial.best_learning_rate in trial.learning_rates
     assert trial.initial_loss.value == 0.5
@@ -68,7 +68,7 @@ def test_the_trial_is_what_happened() -> None:
 
 
 def test_a_model_that_always_diverges_has_no_final_loss() -> None:
-    outcome = arena().contest(lambda seed: Valley(math.nan))
+    outcome = arena().contest(Entrant(lambda seed: Valley(math.nan)))
     assert outcome.mean == math.inf
     assert outcome.trial().final_loss.status == "nonfinite"
 
@@ -76,4 +76,6 @@ def test_a_model_that_always_diverges_has_no_final_loss() -> None:
 def test_a_setting_trains_a_fresh_model_each_time() -> None:
     one = arena()
     setting = Setting(SETTINGS[0].method, 0.1)
-    assert one.train(lambda seed: Valley(1.0), setting, 7) == one.train(lambda seed: Valley(1.0), setting, 7)
+    assert one.train(Entrant(lambda seed: Valley(1.0)), setting, 7) == one.train(
+        Entrant(lambda seed: Valley(1.0)), setting, 7
+    )

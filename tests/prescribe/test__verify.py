@@ -135,6 +135,17 @@ def test_a_copy_that_cannot_be_trained_is_rejected_with_its_reason() -> None:
     assert "cannot be trained" in found.note
 
 
+def test_a_change_of_the_optimizer_is_judged_by_the_trial_alone() -> None:
+    def never(one: Subject) -> Facts:
+        raise AssertionError("the model is as it was")
+
+    faster = "for group in optimizer.param_groups:\n    group['lr'] *= 0"
+    found = verified(("frozen", faster), again=never)["frozen"]
+    assert not found.accepted
+    assert found.trial is not None
+    assert found.trial.curve[0] == pytest.approx(found.trial.final_loss.value, rel=0.1)
+
+
 def test_a_failing_measurement_is_a_reason_too() -> None:
     def fails(one: Subject) -> Facts:
         raise ZeroDivisionError("no such luck")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gradscope.prescribe._budget import Plan
-from gradscope.prescribe._contest import Arena
+from gradscope.prescribe._contest import Arena, Entrant
 from gradscope.prescribe._rehearsal import Rehearsal
 from gradscope.prescribe._task import learning_task
 from gradscope.prescribe._training import METHODS, Method, final
@@ -24,7 +24,7 @@ def rehearsal(model: nn.Module, method: Method, steps: int = 60) -> Rehearsal:
     inputs, targets = next(batches()(0))
     one = subject(model, inputs, loss=F.cross_entropy, targets=targets, classes=10, batches=batches())
     arena = Arena(learning_task(one), Plan(steps, 1, 1, False), 0)
-    return Rehearsal(arena, lambda seed: seeded(lambda: tower(3, nn.Tanh, gain=1.2)), method)
+    return Rehearsal(arena, Entrant(lambda seed: seeded(lambda: tower(3, nn.Tanh, gain=1.2))), method)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -47,4 +47,4 @@ def test_a_model_that_cannot_be_trained_gets_none() -> None:
             return self.layer(x) * math.nan
 
     one = rehearsal(Broken(), METHODS[0])
-    assert learning_rate(Rehearsal(one.arena, lambda seed: Broken(), METHODS[0])) == {}
+    assert learning_rate(Rehearsal(one.arena, Entrant(lambda seed: Broken()), METHODS[0])) == {}
