@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_LEAVES = (int, float, complex, str, bytes, bool, torch.dtype, torch.device, torch.Size, slice, type(None))
+_LEAVES = {int, float, complex, str, bytes, bool, torch.dtype, torch.device, torch.Size, type(None)}
 _MAX_DEPTH = 6  # of objects inside objects: caches and outputs are shallow, arbitrary objects need not be
 
 
@@ -22,11 +22,13 @@ def tensors_in(value: Any) -> list[Tensor]:
 def _collect(value: Any, found: list[Tensor], seen: set[int], depth: int) -> None:
     if isinstance(value, Tensor):
         found.append(value)
-    elif isinstance(value, _LEAVES) or depth > _MAX_DEPTH:
+    elif type(value) in _LEAVES or depth > _MAX_DEPTH:
         return
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             _collect(item, found, seen, depth + 1)
+    elif isinstance(value, slice):
+        _collect((value.start, value.stop, value.step), found, seen, depth)
     elif isinstance(value, Mapping):
         for item in value.values():
             _collect(item, found, seen, depth + 1)
@@ -41,7 +43,7 @@ def map_tensors(value: Any, function: Callable[[Tensor], Any]) -> Any:
     """`value` with every tensor in plain containers replaced; other objects are passed through."""
     if isinstance(value, Tensor):
         return function(value)
-    if isinstance(value, torch.Size):
+    if type(value) in _LEAVES:
         return value
     if isinstance(value, tuple):
         items = [map_tensors(item, function) for item in value]

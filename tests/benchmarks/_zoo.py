@@ -24,6 +24,7 @@ _SMALL = {
     **dict.fromkeys(("vocab_size",), 128),
     **dict.fromkeys(("head_dim", "d_kv"), 8),
     **dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts"), 4),
+    **dict.fromkeys(("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "topk"), 2),
     **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size"), 16),
     **dict.fromkeys(("image_size",), _IMAGE),
     **dict.fromkeys(("projection_dim", "rotary_dim"), 8),

@@ -184,6 +184,11 @@ def data_dependent_loop(self, x):
 
 
 @case(a=linear)
+def slice_by_a_tensor(self, x):
+    return self.a(x)[:, : (x > 0).sum().clamp(2, 4)]
+
+
+@case(a=linear)
 def recursion(self, x):
     def down(y, depth):
         return y if depth == 0 else down(self.a(y).relu(), depth - 1) + y
