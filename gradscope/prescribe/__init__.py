@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from gradscope.config import Config
-from gradscope.prescribe._budget import plan
-from gradscope.prescribe._contest import SETTINGS, TRAININGS, Arena, Entrant, Outcome
+from gradscope.prescribe._budget import plan, step_seconds
+from gradscope.prescribe._contest import Arena, Entrant, Outcome
 from gradscope.prescribe._copies import untouched
 from gradscope.prescribe._inputs import example_inputs
 from gradscope.prescribe._rehearsal import Rehearsal
 from gradscope.prescribe._remedy import REMEDIES, Advice, Case, Remedy
 from gradscope.prescribe._task import learning_task
+from gradscope.prescribe._training import SETTINGS
 from gradscope.prescribe._verify import Facts, Verifier, words
 from gradscope.schema import Finding, LayerGraph, Prescription, Profile, Subject, Verification
 
@@ -64,15 +65,16 @@ def verify(
     report = progress or (lambda what, fraction: None)
     report("prescribe: doing nothing", 0.0)
     task = learning_task(subject)
-    nodes = [layer.node for layer in before[0].layers]
-    budget = plan(nodes, subject.info.trainable_parameters, len(prescriptions), TRAININGS, config)
+    step = step_seconds([layer.node for layer in before[0].layers], subject.info.trainable_parameters)
+    budget = plan(step, len(prescriptions), len(SETTINGS), config)
+    if budget is None:
+        return _untried(prescriptions, f"not tried: a training step of this model takes about {step:.2g} s"), {}
     arena = Arena(task, budget, subject.info.seed)
     entrant = Entrant(partial(untouched, subject))
     try:
-        nothing = arena.contest(entrant, finalists=len(SETTINGS))  # doing nothing gets every chance
+        nothing = arena.contest(entrant, is_thorough=True)  # doing nothing gets every chance
     except Exception as error:  # the user's model and data: that they cannot be trained is the result
-        note = f"the model cannot be trained on {task.words}: {words(error)}"
-        return tuple(Verification(p, False, {}, {}, None, None, note) for p in prescriptions), {}
+        return _untried(prescriptions, f"the model cannot be trained on {task.words}: {words(error)}"), {}
     verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config)
     pairs = verifier.verified(prescriptions, report)
     best, outcome = pairs[0]
@@ -80,6 +82,10 @@ def verify(
         entrant, nothing = verifier.entrant(best.prescription), outcome
     report("prescribe: settings", 0.9)
     return tuple(verification for verification, _ in pairs), _recipe(arena, entrant, nothing, config)
+
+
+def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verification, ...]:
+    return tuple(Verification(p, False, {}, {}, None, None, reason) for p in prescriptions)
 
 
 def _recipe(arena: Arena, entrant: Entrant, outcome: Outcome, config: Config) -> dict[str, dict[str, Any]]:

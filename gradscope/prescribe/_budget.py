@@ -25,6 +25,16 @@ PASSES = 3
 """A backward pass costs twice a forward pass."""
 
 
+FEW_SETTINGS = 3
+"""Optimizers with learning rates that are tried where the fewest steps with all of them exceed the budget."""
+
+SCREENING, FINALISTS = 3, 2
+"""A remedy's settings are tried for a third of the steps, and the best two of them for all steps."""
+
+OVERDRAFT = 10
+"""Times the budget that the fewest trials may cost; a model that needs more is not tried at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is tried.
@@ -32,32 +42,43 @@ class Plan:
     Attributes:
         steps: of each training.
         seeds: of each model.
+        settings: how many optimizers with learning rates.
         candidates: how many remedies; the others are not tried.
         is_cut: whether the budget, and not the configuration, decided.
     """
 
     steps: int
     seeds: int
+    settings: int
     candidates: int
     is_cut: bool
 
 
-def plan(nodes: Sequence[LayerNode], parameters: int, candidates: int, trainings: float, config: Config) -> Plan:
-    """Steps and candidates that fit `config.trial_seconds` of one CPU thread, the same on every machine.
+def plan(step: float, candidates: int, settings: int, config: Config) -> Plan | None:
+    """Steps, settings and candidates that fit `config.trial_seconds`, the same on every machine.
 
     Args:
-        nodes: the layers of the model, with the shapes of one training step.
-        parameters: how many are trained.
-        candidates: remedies to try.
-        trainings: full-length trainings that a candidate costs on its first seed.
+        step: seconds of one training step.
+        candidates: remedies that could be tried.
+        settings: optimizers with learning rates that could be tried.
         config: holds the budget.
+
+    Returns:
+        The plan, or None if the model is far too large for any.
     """
-    step = step_seconds(nodes, parameters)
-    seeds = max(1, config.trial_seeds)
-    possible = config.trial_seconds / step / (trainings + seeds - 1)  # steps, shared by the models that compete
-    steps = min(config.trial_steps, max(config.trial_steps_least, int(possible / (candidates + 1))))
-    affordable = max(1, int(possible / steps) - 1)
-    return Plan(steps, seeds, min(candidates, affordable), steps < config.trial_steps or affordable < candidates)
+    seeds = config.trial_seeds
+    affordable = config.trial_seconds / step  # steps of training
+    for tried in (settings, FEW_SETTINGS):
+        nothing = tried + seeds - 1  # trainings
+        each = tried / SCREENING + FINALISTS + seeds - 1
+        for number in range(candidates, 0, -1):
+            steps = min(config.trial_steps, int(affordable / (nothing + number * each)))
+            if steps >= config.trial_steps_least:
+                is_cut = steps < config.trial_steps or number < candidates
+                return Plan(steps, seeds, tried, number, is_cut)
+    if OVERDRAFT * affordable < (nothing + each) * config.trial_steps_least:
+        return None
+    return Plan(config.trial_steps_least, seeds, FEW_SETTINGS, 1, True)
 
 
 def step_seconds(nodes: Sequence[LayerNode], parameters: int) -> float:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from torch import nn
 from torch.optim import Optimizer
 
-from gradscope.prescribe._budget import Plan
+from gradscope.prescribe._budget import FINALISTS, SCREENING, Plan
 from gradscope.prescribe._task import Batch, Task
-from gradscope.prescribe._training import METHODS, Hooks, Method, final, train, trainable
+from gradscope.prescribe._training import SETTINGS, Hooks, Setting, final, train, trainable
 from gradscope.schema import Estimate, Trial
 
 
@@ -29,30 +29,17 @@ class Entrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """An optimizer with a learning rate."""
-
-    method: Method
-    rate: float
-
-
-SETTINGS = tuple(Setting(method, rate) for method in METHODS for rate in method.rates)
-
-SCREENING = 3
-"""All settings are tried for this fraction of the steps."""
-
-FINALISTS = 2
-"""Settings that are tried for all of them."""
-
-TRAININGS = len(SETTINGS) / SCREENING + FINALISTS
-"""Trainings of full length that a contest costs on its first seed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a model reached with its best setting; one curve of losses a seed."""
+    """What a model reached with its best setting.
+
+    Attributes:
+        setting: the best optimizer with its learning rate.
+        rates: all learning rates that were tried with this optimizer.
+        curves: losses step by step, a curve for each seed.
+    """
 
     setting: Setting
+    rates: tuple[float, ...]
     curves: tuple[tuple[float, ...], ...]
 
     @property
@@ -69,7 +56,7 @@ class Outcome:
             optimizer=self.setting.method.name,
             steps=len(self.curves[0]),
             seeds=len(self.curves),
-            learning_rates=self.setting.method.rates,
+            learning_rates=self.rates,
             best_learning_rate=self.setting.rate,
             initial_loss=_over_seeds([curve[0] for curve in self.curves]),
             final_loss=_over_seeds(self.finals),
@@ -97,26 +84,31 @@ class Arena:
             f"{self.task.words}; only {self.plan.steps} steps fit the budget" if self.plan.is_cut else self.task.words
         )
 
-    def contest(self, entrant: Entrant, *, to_beat: float = math.inf, finalists: int = FINALISTS) -> Outcome:
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Optimizers with learning rates that everything is tried with."""
+        return SETTINGS[: self.plan.settings]
+
+    def contest(self, entrant: Entrant, *, to_beat: float = math.inf, is_thorough: bool = False) -> Outcome:
         """Find the best setting on the first seed, and train with it on the others.
 
         Args:
             entrant: what competes.
-            to_beat: on the first seed; a model that does not get below is not trained on the others.
-            finalists: settings that are tried for all steps.
+            to_beat: on the first seed; what does not get below is not trained on the others.
+            is_thorough: try every setting for all steps, not only those that did best in a few.
         """
-        chosen = SETTINGS if finalists >= len(SETTINGS) else self.screened(entrant)[:finalists]
-        curves = {setting: self.train(entrant, setting, self.first_seed) for setting in chosen}
+        chosen = self.settings if is_thorough else self.screened(entrant)[:FINALISTS]
+        curves = {setting: tuple(self.train(entrant, setting, self.first_seed)) for setting in chosen}
         best = min(curves, key=lambda setting: final(curves[setting]))
+        rates = tuple(sorted(setting.rate for setting in self.settings if setting.method is best.method))
         more = self.seeds[1:] if final(curves[best]) <= to_beat else ()
-        others = [self.train(entrant, best, seed) for seed in more]
-        return Outcome(best, (tuple(curves[best]), *map(tuple, others)))
+        return Outcome(best, rates, (curves[best], *(tuple(self.train(entrant, best, seed)) for seed in more)))
 
     def screened(self, entrant: Entrant) -> list[Setting]:
         """The settings, best first, by what they reach in a fraction of the steps."""
         steps = max(1, self.plan.steps // SCREENING)
-        reached = {setting: final(self.train(entrant, setting, self.first_seed, steps=steps)) for setting in SETTINGS}
-        return sorted(SETTINGS, key=reached.__getitem__)
+        reached = {s: final(self.train(entrant, s, self.first_seed, steps=steps)) for s in self.settings}
+        return sorted(self.settings, key=reached.__getitem__)
 
     def train(
         self, entrant: Entrant, setting: Setting, seed: int, *, steps: int = 0, hooks: Hooks | None = None

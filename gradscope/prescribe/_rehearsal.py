@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gradscope.prescribe import _ladder
-from gradscope.prescribe._contest import Arena, Entrant, Setting
+from gradscope.prescribe._contest import Arena, Entrant
 from gradscope.prescribe._ladder import Ladder, climb
-from gradscope.prescribe._training import Hooks, Method
-
-START = {"Adam": 2.0**-10}
-"""First rung of the ladder; 2^-8 for other optimizers."""
+from gradscope.prescribe._training import Hooks, Method, Setting
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,7 @@ class Rehearsal:
     def ladder(self) -> Ladder:
         """Learning rates tried from low to high on the first seed."""
         base = self.losses(0.0, steps=_ladder.BASE)
-        start = START.get(self.method.name, 2.0**-8)
-        return climb(lambda rate: self.losses(rate, steps=_ladder.STEPS), base, start)
+        return climb(lambda rate: self.losses(rate, steps=_ladder.STEPS), base, self.method.first_rate)
 
     def losses(self, rate: float, *, steps: int = 0, hooks: Hooks | None = None) -> list[float]:
         """The losses of one training on the first seed."""

@@ -20,23 +20,36 @@ DIVERGED = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An optimizer, and the learning rates that a short training tries with it.
+    """An optimizer.
 
     Attributes:
         name: for the report.
         build: (parameters, learning rate) -> optimizer.
-        rates: a factor of ten apart, the usual one among them.
+        first_rate: where a search for its learning rate starts.
     """
 
     name: str
     build: Callable[[Iterable[nn.Parameter], float], Optimizer]
-    rates: tuple[float, ...]
+    first_rate: float
 
 
-METHODS = (
-    Method("SGD with momentum 0.9", lambda parameters, rate: SGD(parameters, rate, momentum=0.9), (0.1, 0.01, 0.001)),
-    Method("Adam", lambda parameters, rate: Adam(parameters, rate), (0.01, 0.001, 0.0001)),
+MOMENTUM = Method("SGD with momentum 0.9", lambda parameters, rate: SGD(parameters, rate, momentum=0.9), 2.0**-8)
+ADAM = Method("Adam", lambda parameters, rate: Adam(parameters, rate), 2.0**-10)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An optimizer with a learning rate."""
+
+    method: Method
+    rate: float
+
+
+SETTINGS = (
+    *(Setting(ADAM, 1e-3), Setting(MOMENTUM, 1e-2), Setting(ADAM, 1e-4)),
+    *(Setting(MOMENTUM, 1e-1), Setting(ADAM, 1e-2), Setting(MOMENTUM, 1e-3)),
 )
+"""What a short training is tried with, the usual first."""
 
 
 @dataclass(frozen=True, slots=True)

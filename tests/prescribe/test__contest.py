@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscope.prescribe._budget import Plan
-from gradscope.prescribe._contest import SETTINGS, Arena, Entrant, Setting
+from gradscope.prescribe._contest import Arena, Entrant
 from gradscope.prescribe._task import Batch, Task
+from gradscope.prescribe._training import SETTINGS
 
 
 class Valley(nn.Module):
@@ -26,13 +27,13 @@ class Valley(nn.Module):
 
 def arena(steps: int = 30, seeds: int = 3) -> Arena:
     task = Task(lambda seed, most: [Batch((torch.ones(()),), {}, None)], lambda output, _: output, "a valley")
-    return Arena(task, Plan(steps, seeds, 1, False), 7)
+    return Arena(task, Plan(steps, seeds, len(SETTINGS), 1, False), 7)
 
 
 @pytest.mark.parametrize(("curvature", "worst"), [(1.0, 1e-2), (3000.0, 1.0)])
 def test_the_best_setting_is_found(curvature: float, worst: float) -> None:
     outcome = arena().contest(Entrant(lambda seed: Valley(curvature)))
-    everything = arena().contest(Entrant(lambda seed: Valley(curvature)), finalists=len(SETTINGS))
+    everything = arena().contest(Entrant(lambda seed: Valley(curvature)), is_thorough=True)
     assert outcome.mean < worst * curvature
     assert everything.mean <= outcome.mean
 
@@ -75,7 +76,7 @@ def test_a_model_that_always_diverges_has_no_final_loss() -> None:
 
 def test_a_setting_trains_a_fresh_model_each_time() -> None:
     one = arena()
-    setting = Setting(SETTINGS[0].method, 0.1)
+    setting = SETTINGS[0]
     assert one.train(Entrant(lambda seed: Valley(1.0)), setting, 7) == one.train(
         Entrant(lambda seed: Valley(1.0)), setting, 7
     )

@@ -188,12 +188,18 @@ def test_the_same_question_has_the_same_answer() -> None:
 
 def test_a_remedy_beyond_the_budget_says_so() -> None:
     one, facts = sick(), examine(sick())
-    poor = replace(CONFIG, trial_seconds=1e-3)
+    poor = replace(CONFIG, trial_seconds=0.05)
     listed = [prescription("helpful", HELPFUL), prescription("helpful-too", HELPFUL)]
     found, _ = verify(listed, one, facts, again=examine, config=poor)
     assert "not tried" in found[-1].note
     assert found[0].trial is not None
     assert found[0].trial.steps == poor.trial_steps_least
+
+
+def test_a_model_that_is_far_too_large_is_not_tried() -> None:
+    found = verified(("helpful", HELPFUL), config=replace(CONFIG, trial_seconds=1e-6))["helpful"]
+    assert not found.accepted
+    assert found.note.startswith("not tried: a training step of this model takes about")
 
 
 def test_progress_is_told() -> None:
