@@ -32,11 +32,15 @@ def _collect(value: Any, found: list[Tensor], seen: set[int], depth: int) -> Non
     elif isinstance(value, Mapping):
         for item in value.values():
             _collect(item, found, seen, depth + 1)
-    elif hasattr(value, "__dict__") and not isinstance(value, nn.Module | type) and not callable(value):
-        if id(value) not in seen:
-            seen.add(id(value))
-            for item in vars(value).values():
-                _collect(item, found, seen, depth + 1)
+    elif id(value) not in seen and _is_container(value):
+        seen.add(id(value))
+        for item in vars(value).values():
+            _collect(item, found, seen, depth + 1)
+
+
+def _is_container(value: Any) -> bool:
+    """Whether tensors are looked for among an object's attributes: those of a cache or a model output."""
+    return hasattr(value, "__dict__") and not isinstance(value, nn.Module | type) and not callable(value)
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Any]) -> Any:
