@@ -97,5 +97,3 @@ def _sample_correlation(table: Table) -> float | None:
     axes = table.axes
     between = table.second[1 if axes[0].is_exchangeable else -1]
     return point_average(diagonal(between, axes[1:]), axes[1:]) / max(table.second_moment, 1e-300)
-
-

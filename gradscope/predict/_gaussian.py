@@ -93,7 +93,6 @@ class Lineage:
         trail = (*((table, s * slope) for table, s in self.trail), *ones)
         return Lineage(self.base, value, self.slope * slope, trail)
 
-
     def shares(self, profile: Array) -> list[tuple[Table, float]]:
         """E g^2 that every table of the trail receives, from a profile of E g^2 here."""
         base, weights = self.base, grid()[1]

@@ -47,9 +47,7 @@ def spectral_norm(layer: Layer, drawn: Drawn) -> Estimate | None:
     return None
 
 
-def _matrix(
-    weight: nn.Parameter, drawn: Drawn, rows: float, columns: float, taps: int = 1
-) -> Estimate | None:
+def _matrix(weight: nn.Parameter, drawn: Drawn, rows: float, columns: float, taps: int = 1) -> Estimate | None:
     """sigma sqrt(taps) (sqrt rows + sqrt columns), with the Tracy-Widom width of the largest eigenvalue.
 
     Bai & Yin 1988; Johnstone 2001 for the width. A convolution with k taps is one such matrix per frequency, so its norm

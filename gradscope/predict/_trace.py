@@ -23,6 +23,9 @@ _RANDOM = {"randn", "rand", "randint", "randperm", "normal_", "uniform_", "berno
 _OVERWRITES = {"normal_", "uniform_", "bernoulli_", "exponential_", "fill_", "zero_", "copy_"}
 
 
+LARGEST_CACHED = 1 << 20  # entries of a constant whose table is kept
+
+
 @dataclass
 class Fallbacks:
     """Operators without a rule: why, how often, and of how many calls that needed one."""
@@ -47,6 +50,7 @@ class Trace(TorchDispatchMode):
         self.initial = initial
         self.fallbacks = Fallbacks()
         self.parameters: dict[int, Table] = {}
+        self._masks: list[Tensor] = []
         self._constants: dict[tuple[Any, ...], Table] = {}
         self._rules = RULES.load()
 
@@ -115,11 +119,21 @@ class Trace(TorchDispatchMode):
         return independent(tensor.shape, drawn.mean, drawn.second_moment)
 
     def _constant_table(self, value: Tensor) -> Table:
-        """Views of one constant share their table."""
+        """Views of one constant share their table; equal masks share their memory."""
         key = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype)
-        if key not in self._constants:
-            self._constants[key] = table_of_value(value)  # it keeps the value, and so its address, alive
-        return self._constants[key]
+        table = self._constants.get(key)
+        if table is None:
+            table = table_of_value(value)
+            if (mask := table.notes.get("mask")) is not None:
+                table.value = None
+                same = next((m for m in self._masks if m.shape == mask.shape and torch.equal(m, mask)), None)
+                if same is None:
+                    self._masks.append(mask)
+                else:
+                    table.notes["mask"] = same
+            elif value.numel() <= LARGEST_CACHED:
+                self._constants[key] = table  # it keeps the value, and so its address, alive
+        return table
 
     # --- operators ----------------------------------------------------------------------------------
 
