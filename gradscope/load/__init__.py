@@ -45,7 +45,8 @@ def subject(
         GradscopeError: the target cannot be analysed; the sentence says why and what to try.
     """
     from gradscope.load.check import check_parameters
-    from gradscope.load.inputs import example, words
+    from gradscope.load.inputs import example
+    from gradscope.load.inputs.given import described
     from gradscope.load.objective import objective
     from gradscope.load.probe import output
     from gradscope.load.source import materialized, source, with_weights
@@ -73,7 +74,7 @@ def subject(
         class_name=type(model).__name__,
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-        inputs=words(model, call),
+        inputs=described(model, call.args, call.kwargs),
         inputs_from=call.origin,
         loss=goal.words,
         seed=seed,

@@ -27,7 +27,7 @@ def failure(doing: str, error: BaseException, *, hint: str = "") -> GradscopeErr
     Args:
         doing: what was under way, e.g. "importing model.py".
         error: the exception; its traceback tells the line of the user's code.
-        hint: what to try; found from the type of the exception if empty.
+        hint: what to try, where the type of the exception does not tell.
     """
     if isinstance(error, GradscopeError):
         return error
@@ -35,25 +35,30 @@ def failure(doing: str, error: BaseException, *, hint: str = "") -> GradscopeErr
         return GradscopeError(f"{shown(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}.")
     line = user_line(_frames(error))
     where = f" at {line}" if line else ""
-    advice = hint or _advice(error)
+    advice = _advice(error) or hint
     return GradscopeError(f"{doing} failed{where}: {words(error)}{' ' + advice if advice else ''}")
 
 
 def words(error: BaseException) -> str:
     """Type and message of an exception on one line, ended by a full stop."""
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # an exception of the user's that cannot even say what it is
-        message = "its own message cannot be shown"
+    message = " ".join(message_of(error).split())
     if len(message) > LONGEST_MESSAGE:
         message = message[:LONGEST_MESSAGE].rsplit(" ", 1)[0] + " ..."
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
+def message_of(error: BaseException) -> str:
+    """The text of an exception, also of one of the user's that cannot say what it is."""
+    try:
+        return str(error)
+    except Exception:
+        return "its own message cannot be shown"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: Python's own error, or what torch's allocators say."""
-    return isinstance(error, MemoryError) or any(part in str(error) for part in _MEMORY)
+    return isinstance(error, MemoryError) or any(part in message_of(error) for part in _MEMORY)
 
 
 def user_line(frames: Iterable[Frame]) -> str | None:
@@ -108,7 +113,7 @@ def _advice(error: BaseException) -> str:
         return "Keep what belongs to a script under `if __name__ == '__main__':`."
     if isinstance(error, RecursionError):
         return "Something calls itself without end."
-    if "CUDA" in str(error):
+    if "CUDA" in message_of(error):
         return "Build and run the model on the CPU."
     return ""
 

@@ -6,30 +6,47 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from gradscope.borrow import borrowed
-from gradscope.load.failure import USER_ERRORS, failure, is_out_of_memory
-from gradscope.load.output import named_tensors
+from gradscope.load.failure import USER_ERRORS, failure
+from gradscope.load.inputs.given import described
 
 
 def output(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, training: bool, seed: int) -> Any:
-    """What the model returns, with its autograd graph; the model is left as it was.
+    """What the model returns; the model is left as it was.
+
+    The output knows whether it is differentiable, but its autograd graph has kept no tensors, so that a look at
+    the output costs the memory of inference.
 
     Raises:
         GradscopeError: the model raised; the sentence names the layer and the shapes.
     """
     try:
-        with borrowed(model, training=training, seed=seed):
-            return model(*args, **kwargs)
+        with borrowed(model, training=training, seed=seed), torch.compiler.set_stance("force_eager"):
+            try:
+                with torch.autograd.graph.saved_tensors_hooks(_forget, _refuse):
+                    return model(*args, **kwargs)
+            except _GradientsInside:
+                return model(*args, **kwargs)
     except USER_ERRORS as error:
         layer = _layer(model, error)
         doing = f"The forward pass through {layer}" if layer else "The forward pass"
-        if is_out_of_memory(error):
-            raise failure(doing, error) from error
-        raise failure(
-            doing, error, hint=f"The inputs were {_shapes(args, kwargs)}; change them with --input."
-        ) from error
+        hint = f"The inputs were {described(model, args, kwargs)}; change them with --input."
+        raise failure(doing, error, hint=hint) from error
+
+
+class _GradientsInside(Exception):
+    """The forward pass goes backward itself, and needs what its graph keeps."""
+
+
+def _forget(tensor: torch.Tensor) -> None:
+    return None
+
+
+def _refuse(_: None) -> torch.Tensor:
+    raise _GradientsInside
 
 
 def _layer(model: nn.Module, error: BaseException) -> str | None:
@@ -44,8 +61,3 @@ def _briefly(module: nn.Module) -> str:
     """Class of a module, with the arguments that its representation shows where it has no parts."""
     name = type(module).__name__
     return name if next(module.children(), None) is not None else f"{name}({module.extra_repr()})"
-
-
-def _shapes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    tensors: list[Tensor] = [t for _, t in named_tensors((args, dict(kwargs)))]
-    return ", ".join(f"{tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for t in tensors) or "no tensors"

@@ -31,14 +31,12 @@ class Source:
         name: how the report calls it, e.g. "model.py:Net".
         model: the module.
         rebuild: builds an independent copy of `model` with the same initialization.
-        is_borrowed: whether `model` belongs to the caller, so that its modes are not ours to set.
         module: the Python file or module it came from, which may define `example_inputs`, `loss` and `batches`.
     """
 
     name: str
     model: nn.Module
     rebuild: Factory
-    is_borrowed: bool = False
     module: ModuleType | None = None
 
     def attribute(self, name: str) -> Any:
@@ -53,7 +51,8 @@ def source(target: str | nn.Module | Factory, seed: int) -> Source:
         GradscopeError: it cannot be built; the sentence says why and what to try.
     """
     if isinstance(target, nn.Module):
-        return Source(type(target).__name__, target, lambda: _copied(target), is_borrowed=True)
+        model = uncompiled(target)
+        return Source(type(model).__name__, model, lambda: _copied(model))
     if isinstance(target, str):
         return _of_text(parse(target), seed)
     if callable(target):
@@ -63,6 +62,12 @@ def source(target: str | nn.Module | Factory, seed: int) -> Source:
         f"A target is a torch.nn.Module, a function that builds one, or text such as 'model.py:Net', "
         f"not a {type(target).__name__}."
     )
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The module that `torch.compile` wrapped: it is analysed as it was written."""
+    original = getattr(model, "_orig_mod", None)
+    return original if isinstance(original, nn.Module) else model
 
 
 def with_weights(source: Source, path: str) -> Source:
@@ -77,7 +82,7 @@ def with_weights(source: Source, path: str) -> Source:
         load_weights(model, path)
         return model
 
-    return replace(source, model=rebuild(), rebuild=rebuild, is_borrowed=False)
+    return replace(source, model=rebuild(), rebuild=rebuild)
 
 
 def materialized(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int) -> Source:
@@ -94,7 +99,7 @@ def materialized(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any
             raise failure(f"The first forward pass of {source.name}", error) from error
         return model
 
-    return replace(source, model=rebuild(), rebuild=rebuild, is_borrowed=False)
+    return replace(source, model=rebuild(), rebuild=rebuild)
 
 
 def _of_text(target: Target, seed: int) -> Source:
@@ -107,10 +112,10 @@ def _of_text(target: Target, seed: int) -> Source:
 
     def again() -> nn.Module:
         # An object is made by its file, so the file is executed once more.
-        return _module(target, seed)[1].factory()
+        return uncompiled(_module(target, seed)[1].factory())
 
     rebuild = again if target.kind == "file" else lambda: _copied(choice.factory())
-    return Source(name, choice.factory(), rebuild, module=module)
+    return Source(name, uncompiled(choice.factory()), rebuild, module=module)
 
 
 def _module(target: Target, seed: int) -> tuple[ModuleType, choose.Choice]:
@@ -133,7 +138,7 @@ def _built(name: str, factory: Factory, seed: int, module: ModuleType | None = N
             raise failure(f"Building {name}", error) from error
         if not isinstance(model, nn.Module):
             raise GradscopeError(f"{name} returned a {type(model).__name__}, not a torch.nn.Module.")
-        return model
+        return uncompiled(model)
 
     return Source(name, build(), build, module=module)
 

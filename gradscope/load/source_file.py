@@ -75,7 +75,7 @@ def _tree(path: str) -> ast.Module:
         return ast.parse(text, path)
     except SyntaxError as error:  # also an unknown coding cookie
         if error.lineno is None:
-            raise GradscopeError(f"{shown(path)} is not Python source text: {error.msg}.") from error
+            raise GradscopeError(f"{shown(path)} is not Python source text: {error.msg.split(' for ')[0]}.") from error
         raise failure("Reading", error) from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:  # a UnicodeDecodeError is a ValueError
         raise GradscopeError(f"{shown(path)} is not Python source text: {error}.") from error

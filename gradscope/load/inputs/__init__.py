@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradscope.load.inputs import given, search
-from gradscope.load.inputs.spec import tree_map
 from gradscope.load.output import named_tensors
 from gradscope.load.source import Source
 
@@ -58,20 +57,3 @@ def example(source: Source, inputs: Any, specs: Sequence[str], *, training: bool
     args, kwargs = facts.call(candidate.draw(generator, facts.dtype, facts.device))
     origin = f"found by trial from {candidate.label}; override with --input, inputs=... or example_inputs()"
     return Example(args, kwargs, origin)
-
-
-def words(model: nn.Module, example: Example) -> str:
-    """The inputs for the report: "x float32 (8, 3, 32, 32), mask bool (8, 8)"."""
-    named = given.named_arguments(model, example.args, example.kwargs)
-    return ", ".join(f"{name} {_words(value)}" for name, value in named.items())
-
-
-def _words(value: Any) -> str:
-    shown = tree_map(_leaf, value)
-    return shown if isinstance(shown, str) else str(shown).replace("'", "")
-
-
-def _leaf(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    return type(value).__name__

@@ -41,6 +41,8 @@ class Facts:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
+        wrapped = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        self.inner: nn.Module = model.module if wrapped else model
         self.modules = dict(model.named_modules())
         self.owners = [m for m in self.modules.values() if any(True for _ in m.parameters(recurse=False))]
         first = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -52,7 +54,7 @@ class Facts:
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The named parameters of `forward`, in order."""
         try:
-            signature = inspect.signature(self.model.forward)
+            signature = inspect.signature(self.inner.forward)
         except (TypeError, ValueError):  # a scripted forward has none
             return {}
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -83,14 +85,14 @@ class Facts:
     @cached_property
     def configurations(self) -> list[Any]:
         """The model's configuration objects, the outermost first."""
-        outer = [c for name in CONFIGURATIONS if (c := vars(self.model).get(name)) is not None]
+        outer = [c for name in CONFIGURATIONS if (c := vars(self.inner).get(name)) is not None]
         inner = [c for o in outer for name in SUBCONFIGURATIONS if (c := _value(o, name)) is not None]
         return outer + inner
 
     def number(self, *names: str, default: int = 0) -> int:
         """The first whole number found under one of `names` in the configurations or on the model."""
         for name in names:
-            for holder in (*self.configurations, self.model):
+            for holder in (*self.configurations, self.inner):
                 value = _value(holder, name)
                 if isinstance(value, int) and not isinstance(value, bool):
                     return value

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradscope.borrow import seeded
 from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
-from gradscope.load.inputs.spec import TensorSpec
+from gradscope.load.inputs.spec import TensorSpec, tree_map
 from gradscope.load.source import Source
 from gradscope.schema import GradscopeError
 
@@ -37,7 +38,8 @@ def call_arguments(model: nn.Module, inputs: Any) -> Arguments:
     """
     if isinstance(inputs, tuple):
         whole = ((inputs,), {})
-        return whole if _fits(model, whole) and not _fits(model, (inputs, {})) else (inputs, {})
+        is_whole = len(inputs) > 0 and _fits(model, whole) and not _fits(model, (inputs, {}))
+        return whole if is_whole else (inputs, {})
     if isinstance(inputs, Mapping):
         whole = ((inputs,), {})
         named = ((), {str(key): value for key, value in inputs.items()})
@@ -88,12 +90,22 @@ def declared(source: Source, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]
     return *call_arguments(source.model, value), None
 
 
-def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments by the names that `forward` gives them."""
-    try:
-        return dict(inspect.signature(model.forward).bind(*args, **kwargs).arguments)
-    except (TypeError, ValueError):
-        return {**{f"input {i}": value for i, value in enumerate(args)}, **kwargs}
+def described(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """The arguments in words: "x float32 (8, 3, 32, 32), mask bool (8, 8)"."""
+    names: list[str] = list(Facts(model).parameters)[: len(args)]
+    names += [f"input {number}" for number in range(len(names), len(args))]
+    named = {**dict(zip(names, args, strict=True)), **kwargs}
+    return ", ".join(f"{name} {_words(value)}" for name, value in named.items()) or "none"
+
+
+def _words(value: Any) -> str:
+    return str(tree_map(_leaf_words, value)).replace("'", "")
+
+
+def _leaf_words(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return repr(value) if isinstance(value, int | float | str) else type(value).__name__
 
 
 def _is_pair(model: nn.Module, value: tuple[Any, Any]) -> bool:
@@ -117,14 +129,9 @@ def _fits(model: nn.Module, arguments: Arguments) -> bool:
 
 def _spec(text: str, whole: str, facts: Facts) -> TensorSpec:
     shape_text, _, dtype_name = text.strip().partition(":")
-    try:
-        shape = (
-            tuple(int(part) for part in shape_text.replace("x", ",").strip("()[], ").split(",")) if shape_text else ()
-        )
-    except ValueError:
-        shape = (-1,)
-    if any(size < 1 for size in shape):
+    if not re.fullmatch(r"[1-9]\d*([,x][1-9]\d*)*", shape_text):
         raise GradscopeError(f"--input {whole!r} is no shape; write for example 8,3,224,224 or 8,64:int64.")
+    shape = tuple(int(size) for size in re.split("[,x]", shape_text))
     if dtype_name and dtype_name not in _DTYPES:
         raise GradscopeError(f"--input {whole!r}: there is no dtype {dtype_name!r}; known: {', '.join(_DTYPES)}.")
     dtype = _DTYPES.get(dtype_name)

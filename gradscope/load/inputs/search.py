@@ -33,9 +33,11 @@ def found(model: nn.Module, rebuild: Callable[[], nn.Module], *, training: bool,
     if search.best is not None:
         return search.best[0], facts
     hint = "Give the inputs with --input 8,3,32,32 or an example_inputs() in the file."
-    if search.first_error is None:
+    if not search.errors:
         raise GradscopeError(f"No example inputs were found for {type(model).__name__}. {hint}")
-    raise failure(f"Finding example inputs for {type(model).__name__}", search.first_error, hint=hint)
+    # Where the forward pass ran, its inputs were right and the sentence says what is wrong behind it.
+    error = next((e for e in search.errors if isinstance(e, GradscopeError)), search.errors[0])
+    raise failure(f"Finding example inputs for {type(model).__name__}", error, hint=hint)
 
 
 class Search:
@@ -54,7 +56,7 @@ class Search:
         self.tried: set[str] = set()
         self.reserve: list[Candidate] = []  # they run, but shrink images to a point
         self.best: tuple[Candidate, Outcome] | None = None
-        self.first_error: BaseException | None = None
+        self.errors: list[BaseException] = []  # of real runs
 
     @property
     def is_over(self) -> bool:
@@ -115,7 +117,7 @@ class Search:
     def _judge(self, candidate: Candidate, outcome: Outcome) -> None:
         self.real_trials -= 1
         if outcome.error is not None:
-            self.first_error = self.first_error or outcome.error
+            self.errors.append(outcome.error)
         elif self.best is None or outcome.coverage > self.best[1].coverage:
             if self.best is None:
                 self.real_trials = min(self.real_trials, TRIALS_AFTER_SUCCESS)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gradscope.borrow import borrowed, seeded
-from gradscope.load.failure import USER_ERRORS
+from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import Candidate
-from gradscope.load.output import differentiable
+from gradscope.load.output import differentiable, main_tensor
 from gradscope.schema import GradscopeError
 
 SMALLEST_MAP = 4  # pixels a side of a feature map, below which a convolution sees mostly padding
@@ -82,10 +82,9 @@ class Trial:
         """Run forward and backward and see which parameters the gradient reaches."""
         try:
             with seeded(self.seed), torch.enable_grad(), self._model() as model, _maps(model) as sides:
-                outputs = differentiable(self._call(model, candidate))
-                if not outputs:
-                    return Outcome(TypeError("no output has a gradient"))
-                _projected(outputs).backward()
+                output = self._call(model, candidate)
+                main_tensor(output)  # it says what is wrong with an output that has no gradient
+                _backward(differentiable(output))
                 trainable = [p for p in model.parameters() if p.requires_grad]
                 reached = [p for p in trainable if p.grad is not None and _is_nonzero(p.grad)]
         except USER_ERRORS as error:
@@ -96,7 +95,8 @@ class Trial:
         generator = torch.Generator().manual_seed(self.seed)
         inputs = candidate.draw(generator, self.facts.dtype, self.facts.device)
         args, kwargs = self.facts.call(inputs)
-        return model(*args, **kwargs)
+        with torch.compiler.set_stance("force_eager"):
+            return model(*args, **kwargs)
 
     @contextmanager
     def _model(self) -> Iterator[nn.Module]:
@@ -124,11 +124,14 @@ def _is_unfakeable(error: BaseException) -> bool:
     return type(error).__name__ in _UNFAKEABLE or any(word in text for word in _UNFAKEABLE_WORDS)
 
 
-def _projected(outputs: list[Tensor]) -> Tensor:
-    """A loss whose gradient with respect to every output element is random, so that nothing cancels."""
+def _backward(outputs: list[Tensor]) -> None:
+    """Send a random gradient into every output, so that nothing cancels."""
     generator = torch.Generator().manual_seed(0)
-    terms = [(t * torch.randn(t.shape, generator=generator).to(t)).sum().abs().double() for t in outputs]
-    return torch.stack([term.to(terms[0].device) for term in terms]).sum()
+    gradients = [torch.randn(t.shape, generator=generator).to(t) for t in outputs]
+    try:
+        torch.autograd.backward(outputs, gradients)
+    except USER_ERRORS as error:
+        raise failure("The backward pass", error) from error
 
 
 def _is_nonzero(gradient: Tensor) -> bool:
