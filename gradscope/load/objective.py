@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.output import Head, head, main_tensor
+from gradscope.load.probe import GradientsInsideError
 from gradscope.schema import GradscopeError
 
 Loss = Callable[[Any, Any], Tensor]
@@ -183,6 +184,8 @@ def _on(found: Head) -> str:
 def _check(chosen: Objective, output: Any) -> None:
     try:
         value = chosen.loss(output, chosen.targets)
+    except GradientsInsideError:  # a gradient penalty: the graph of a mere look cannot tell more
+        return
     except USER_ERRORS as error:
         hint = "It is called as loss(output, targets)."
         raise failure(f"The loss ({chosen.words})", error, hint=hint) from error

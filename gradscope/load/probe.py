@@ -28,7 +28,7 @@ def output(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *
             try:
                 with torch.autograd.graph.saved_tensors_hooks(_forget, _refuse):
                     return model(*args, **kwargs)
-            except _GradientsInside:
+            except GradientsInsideError:
                 return model(*args, **kwargs)
     except USER_ERRORS as error:
         layer = _layer(model, error)
@@ -37,8 +37,8 @@ def output(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *
         raise failure(doing, error, hint=hint) from error
 
 
-class _GradientsInside(Exception):
-    """The forward pass goes backward itself, and needs what its graph keeps."""
+class GradientsInsideError(Exception):
+    """The model or its loss goes backward itself, and needs what the graph of a mere look has not kept."""
 
 
 def _forget(tensor: torch.Tensor) -> None:
@@ -46,7 +46,7 @@ def _forget(tensor: torch.Tensor) -> None:
 
 
 def _refuse(_: None) -> torch.Tensor:
-    raise _GradientsInside
+    raise GradientsInsideError
 
 
 def _layer(model: nn.Module, error: BaseException) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.parameter import is_lazy
 
 from gradscope.borrow import borrowed, seeded
 from gradscope.load.failure import USER_ERRORS, failure
@@ -22,6 +23,8 @@ from gradscope.load.output import differentiable, main_tensor
 from gradscope.schema import GradscopeError
 
 SMALLEST_MAP = 4  # pixels a side of a feature map, below which a convolution sees mostly padding
+
+FILLING = 0.02  # standard deviation: that of a small initialization
 
 # What a fake run cannot do although the real one may: look at numbers, leave torch.
 _UNFAKEABLE = (
@@ -110,6 +113,7 @@ class Trial:
                 with borrowed(self.facts.model, training=self.training, seed=self.seed):
                     yield self.facts.model
                 return
+        _fill_zeros(model)
         yield model.train(self.training)
 
     def _fake_model(self) -> nn.Module:
@@ -132,6 +136,18 @@ def _backward(outputs: list[Tensor]) -> None:
         torch.autograd.backward(outputs, gradients)
     except USER_ERRORS as error:
         raise failure("The backward pass", error) from error
+
+
+def _fill_zeros(model: nn.Module) -> None:
+    """Give parameters that start at zero a small random value.
+
+    A residual branch with a zero scale passes no gradient whatever its inputs are, and here the inputs are judged.
+    """
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not is_lazy(parameter) and not bool(parameter.any()):
+                parameter += FILLING * torch.randn(parameter.shape, generator=generator).to(parameter)
 
 
 def _is_nonzero(gradient: Tensor) -> bool:
