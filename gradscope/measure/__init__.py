@@ -140,11 +140,14 @@ def _jacobians(
     small = _first_samples(subject, batch, config.operator_samples)
     trace = Trace()
     with sdpa_kernel(SDPBackend.MATH):
-        with trace:
-            graph, run = capture(small, trace, keep_edges=True)
-        seed = subject.info.seed
-        network = network_spectrum(graph, run, trace, config, seed)
-        blocks, gaps = block_spectra(graph, run, trace, config, seed)
+        try:
+            with trace:
+                graph, run = capture(small, trace, keep_edges=True)
+            seed = subject.info.seed
+            network = network_spectrum(graph, run, trace, config, seed)
+            blocks, gaps = block_spectra(graph, run, trace, config, seed)
+        finally:
+            trace.release()
     norm = network["jacobian_spectral_norm"]
     return network, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradscope.config import Config
-from gradscope.measure._tangents import Recording, push
+from gradscope.measure._tangents import Recording, Replay
 from gradscope.pytree import main_tensor
 from gradscope.schema import BlockProfile, Estimate, Gap, LayerCall, LayerGraph, Run
 from gradscope.spectra import operator_spectrum
@@ -95,12 +95,17 @@ class Trace(Recording):
     def backward(self, layer: int, gradient: Tensor) -> None:
         """Nothing: backward passes are made on demand."""
 
+    def release(self) -> None:
+        """Let go of the run: its autograd graph refers to its observer, and a cycle would keep all of it alive."""
+        self.steps.clear()
+        self.outputs.clear()
+
     def replay(self, sources: Sequence[int], end: int) -> Callable[[tuple[Tensor, ...]], Tensor]:
         """J v from the outputs of some layers to that of a later one."""
         tensor, stop = self.outputs[end]
         starts = [self.outputs[i] for i in sources]
-        steps = self.steps[min(position for _, position in starts) : stop]
-        return lambda v: push(steps, {id(t): x for (t, _), x in zip(starts, v, strict=True)}, tensor)
+        carry = Replay(self.steps[min(position for _, position in starts) : stop], tensor)
+        return lambda v: carry({id(t): x for (t, _), x in zip(starts, v, strict=True)})
 
 
 def roots(graph: LayerGraph, run: Run) -> list[int]:

@@ -21,8 +21,8 @@ def _linear_in_first(step: Any, incoming: Incoming) -> Derivative | None:
     """Calls that are linear in their first argument, the others constant: apply them to the tangent."""
     if incoming[0] is None or any(t is not None for t in incoming[1:]) or step.changed:
         return None
-    rest, kwargs = step.args[1:], step.kwargs
-    return lambda tangents: step.function(tangents[0], *rest, **kwargs)
+    function, rest, kwargs = step.function, step.args[1:], step.kwargs
+    return lambda tangents: function(tangents[0], *rest, **kwargs)
 
 
 def _affine(step: Any, incoming: Incoming) -> Derivative | None:
@@ -33,7 +33,8 @@ def _affine(step: Any, incoming: Incoming) -> Derivative | None:
     kwargs = {k: v for k, v in step.kwargs.items() if k != "bias"}
     if input_ is None or weight is None:
         return None
-    return lambda tangents: step.function(tangents[0], weight, None, *rest, **kwargs)
+    function = step.function
+    return lambda tangents: function(tangents[0], weight, None, *rest, **kwargs)
 
 
 def _sum(sign: float) -> Rule:
@@ -122,13 +123,12 @@ def _attention(step: Any, incoming: Incoming) -> Derivative | None:
 
 def _rectified(step: Any, incoming: Incoming) -> Derivative | None:
     """max(x, 0), told from its output, which autograd keeps unchanged as well."""
-    output = step.writes[0]
-    mask = (output > 0).to(output.dtype)
-    return lambda tangents: tangents[0] * mask
+    output = step.writes[0].detach()
+    return lambda tangents: torch.ops.aten.threshold_backward(tangents[0], output, 0)
 
 
 def _elementwise(step: Any, incoming: Incoming) -> Derivative | None:
-    """Functions with a symmetric Jacobian: J t is the backward pass of this one call."""
+    """Functions of one entry at a time: the derivative of each entry is taken once."""
     if step.changed or len(incoming) != 1:
         return None
     with torch.enable_grad():
@@ -136,35 +136,59 @@ def _elementwise(step: Any, incoming: Incoming) -> Derivative | None:
         output = step.function(leaf, *step.args[1:], **step.kwargs)
     if not isinstance(output, Tensor) or output.shape != leaf.shape:
         return None
-    return lambda tangents: torch.autograd.grad(output, leaf, tangents[0], retain_graph=True)[0]
+    (slope,) = torch.autograd.grad(output, leaf, torch.ones_like(output))
+    return lambda tangents: tangents[0] * slope
+
+
+def _softmax(step: Any, incoming: Incoming) -> Derivative | None:
+    """softmax: J = diag(p) - p p^T is symmetric, so J t is its backward pass."""
+    options = {**dict(zip(("input", "dim"), step.args, strict=False)), **step.kwargs}
+    if options.get("dim") is None or options.get("dtype") is not None:
+        return None
+    output = step.writes[0].detach()
+    return lambda tangents: torch.ops.aten._softmax_backward_data(tangents[0], output, options["dim"], output.dtype)
+
+
+_NORM_ARGUMENTS = {
+    "batch_norm": ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+}
 
 
 def _normalized(step: Any, incoming: Incoming) -> Derivative | None:
     """Batch and layer normalization: J = diag(gamma) S with S symmetric, so S t is a backward pass without gamma."""
     if incoming[0] is None or any(t is not None for t in incoming[1:]):
         return None
-    names = {
-        "batch_norm": ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
-        "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
-    }[step.function.__name__]
-    call = {**dict(zip(names, step.args, strict=False)), **step.kwargs}
-    gamma = call.get("weight")
-    input_ = call.pop("input")
-    with torch.enable_grad():
-        leaf = input_.detach().requires_grad_()
-        if step.function.__name__ == "batch_norm" and call.get("training"):
-            call["running_mean"] = call["running_var"] = None
-        output = step.function(leaf, **{**call, "weight": None, "bias": None})
-    if gamma is not None and bool((gamma == 1).all()):
-        gamma = None
-    if gamma is not None and step.function.__name__ == "batch_norm":
-        gamma = gamma.detach().view(-1, *[1] * (leaf.ndim - 2))
+    kind = step.function.__name__
+    call = {"eps": 1e-5, **dict(zip(_NORM_ARGUMENTS[kind], step.args, strict=False)), **step.kwargs}
+    x, eps, gamma = call["input"].detach(), call["eps"], call.get("weight")
+    per_channel = (-1, *[1] * (x.ndim - 2))
+    only_input = [True, False, False]
+    if kind == "layer_norm":
+        shape = list(call["normalized_shape"])
+        _, mean, scale = torch.ops.aten.native_layer_norm(x, shape, None, None, eps)
 
-    def derivative(tangents: Incoming) -> Tensor:
-        (symmetric,) = torch.autograd.grad(output, leaf, tangents[0], retain_graph=True)
-        return symmetric if gamma is None else symmetric * gamma.detach()
+        def symmetric(t: Tensor) -> Tensor:
+            return torch.ops.aten.native_layer_norm_backward(t, x, shape, mean, scale, None, None, only_input)[0]
 
-    return derivative
+    elif call.get("training"):
+        _, mean, scale = torch.ops.aten.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+
+        def symmetric(t: Tensor) -> Tensor:
+            return torch.ops.aten.native_batch_norm_backward(
+                t, x, None, None, None, mean, scale, True, eps, only_input
+            )[0]
+
+    else:
+        scale = (call["running_var"] + eps).rsqrt().view(per_channel)
+
+        def symmetric(t: Tensor) -> Tensor:
+            return t * scale
+
+    if gamma is None or bool((gamma == 1).all()):
+        return lambda tangents: symmetric(tangents[0])
+    gamma = gamma.detach().view(per_channel) if kind == "batch_norm" else gamma.detach()
+    return lambda tangents: symmetric(tangents[0]) * gamma
 
 
 def _dropped(step: Any, incoming: Incoming) -> Derivative | None:
@@ -183,18 +207,19 @@ _LINEAR = (
     "pad pixel_shuffle flip roll unfold cumsum index_select tril triu type_as"
 )
 _AFFINE = "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
-_SYMMETRIC = (
+_ELEMENTWISE = (
     "gelu silu tanh sigmoid elu selu celu leaky_relu mish softplus hardswish hardtanh relu6 exp log sqrt rsqrt abs erf "
-    "sin cos softmax square hardsigmoid softsign logsigmoid pow __pow__ reciprocal"
+    "sin cos square hardsigmoid softsign logsigmoid pow __pow__ reciprocal"
 )
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_LINEAR.split(), _linear_in_first),
     **dict.fromkeys(_AFFINE.split(), _affine),
-    **dict.fromkeys(_SYMMETRIC.split(), _elementwise),
+    **dict.fromkeys(_ELEMENTWISE.split(), _elementwise),
     **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), _sum(1.0)),
     **dict.fromkeys(("sub", "sub_", "__sub__", "__rsub__", "__isub__"), _sum(-1.0)),
     **dict.fromkeys(("mul", "__mul__", "__rmul__", "matmul", "__matmul__", "bmm", "mm"), _product),
+    "softmax": _softmax,
     "addmm": _bias_and_product,
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("relu", "relu_"), _rectified),

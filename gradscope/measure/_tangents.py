@@ -115,11 +115,25 @@ def _may_overwrite(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     return is_in_place or bool(kwargs.get("inplace")) or any(a is True for a in args)
 
 
-def push(steps: Sequence[Step], seeds: Tangents, end: Tensor) -> Tensor:
-    """The tangent of `end` after the steps, for given tangents of earlier tensors."""
-    tangents = dict(seeds)
-    with torch.no_grad(), torch._C.DisableTorchFunction():
-        for step in steps:
-            step.push(tangents)
-    found = tangents.get(id(end))
-    return torch.zeros_like(end) if found is None else found
+class Replay:
+    """The steps between two places of a run, ready to carry tangents; each is dropped after its last use."""
+
+    def __init__(self, steps: Sequence[Step], end: Tensor) -> None:
+        self._steps = steps
+        self._end = end
+        last = {id(t): i for i, step in enumerate(steps) for t in (*step.reads, *step.writes)}
+        last.pop(id(end), None)
+        self._dead: list[list[int]] = [[] for _ in steps]
+        for tensor, i in last.items():
+            self._dead[i].append(tensor)
+
+    def __call__(self, seeds: Tangents) -> Tensor:
+        """The tangent of the end, for given tangents of earlier tensors."""
+        tangents = dict(seeds)
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            for step, dead in zip(self._steps, self._dead, strict=True):
+                step.push(tangents)
+                for tensor in dead:
+                    tangents.pop(tensor, None)
+        found = tangents.get(id(self._end))
+        return torch.zeros_like(self._end) if found is None else found

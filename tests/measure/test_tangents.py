@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gradscope.measure._tangents import Recording, push
+from gradscope.measure._tangents import Recording, Replay
 from tests.subjects import random
 
 WEIGHT, VECTOR = random(6, 6, seed=3).double(), random(6, seed=4).double()
@@ -58,8 +58,8 @@ def test_replay_equals_forward_mode(name: str) -> None:
     leaf = x.clone().requires_grad_()
     with Recording() as recording:
         output = FUNCTIONS[name](leaf)
-    replayed = push(recording.steps, {id(leaf): v}, output)
-    again = push(recording.steps, {id(leaf): v}, output)
+    replayed = Replay(recording.steps, output)({id(leaf): v})
+    again = Replay(recording.steps, output)({id(leaf): v})
     with sdpa_kernel(SDPBackend.MATH):  # the only one with a forward derivative
         expected = torch.func.jvp(FUNCTIONS[name], (x,), (v,))[1]
 
@@ -74,7 +74,7 @@ def test_dropout_keeps_the_mask_of_the_run() -> None:
         output = F.dropout(leaf, 0.5)
     (expected,) = torch.autograd.grad(output, leaf, v)  # a diagonal Jacobian
 
-    torch.testing.assert_close(push(recording.steps, {id(leaf): v}, output), expected)
+    torch.testing.assert_close(Replay(recording.steps, output)({id(leaf): v}), expected)
 
 
 def test_what_the_input_does_not_reach_has_no_tangent() -> None:
@@ -82,7 +82,7 @@ def test_what_the_input_does_not_reach_has_no_tangent() -> None:
     with Recording() as recording:
         other = torch.tanh(nn.Parameter(random(3)))
 
-    assert torch.equal(push(recording.steps, {id(leaf): leaf}, other), torch.zeros(3))
+    assert torch.equal(Replay(recording.steps, other)({id(leaf): leaf}), torch.zeros(3))
 
 
 def test_attention_with_dropout_refuses_to_draw_a_new_mask() -> None:
@@ -91,4 +91,4 @@ def test_attention_with_dropout_refuses_to_draw_a_new_mask() -> None:
         output = F.scaled_dot_product_attention(leaf, leaf, leaf, dropout_p=0.5)
 
     with pytest.raises(NotImplementedError, match="new mask"):
-        push(recording.steps, {id(leaf): leaf.detach()}, output)
+        Replay(recording.steps, output)({id(leaf): leaf.detach()})

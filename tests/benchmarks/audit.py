@@ -1,0 +1,79 @@
+"""What an audit without prescriptions costs, in units of one forward and backward pass of the same model and batch."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+RESULTS = Path("reports/benchmarks/audit.md")
+REPEATS = 3
+MODELS = {
+    "ResNet-50, 224 px, batch 4": ("ResNetForImageClassification", "ResNetConfig", {}, (4, 3, 224, 224)),
+    "ViT-B/16, 224 px, batch 4": ("ViTForImageClassification", "ViTConfig", {"num_labels": 1000}, (4, 3, 224, 224)),
+    "GPT-2 small, 128 tokens, batch 4": ("GPT2LMHeadModel", "GPT2Config", {"use_cache": False}, (4, 128)),
+}
+
+
+def examine(name: str, what: str) -> dict[str, float]:
+    """Seconds of CPU time and MB of peak memory above the built model of one kind of work, in this process."""
+    import torch
+    import transformers
+
+    import gradscope
+    from gradscope.config import Config
+    from gradscope.pytree import main_tensor
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model_class, config_class, options, shape = MODELS[name]
+    model = getattr(transformers, model_class)(getattr(transformers, config_class)(**options)).train()
+    inputs = torch.randn(shape) if len(shape) > 2 else torch.randint(0, 1000, shape)
+
+    def train() -> None:
+        model(inputs).logits.float().logsumexp(-1).mean().backward()
+        model.zero_grad(set_to_none=True)
+
+    def audit() -> None:
+        gradscope.analyze(model, inputs, prescribe=False, config=Config())
+
+    assert main_tensor(inputs) is not None
+    work: Callable[[], None] = {"train": train, "audit": audit}[what]
+    base = _peak()
+    seconds = []
+    for _ in range(REPEATS + 1):  # the first warms up, and shows the peak
+        start = time.thread_time()
+        work()
+        seconds.append(time.thread_time() - start)
+    return {"seconds": statistics.median(seconds[1:]), "megabytes": _peak() - base}
+
+
+def main() -> None:
+    """Measure each model in processes of its own and write the table."""
+    rows = ["| model | forward + backward, CPU s | audit, in these units | its peak memory, in these units |", "|---|---|---|---|"]
+    for name in MODELS:
+        train, audit = (_in_process(name, what) for what in ("train", "audit"))
+        time_ratio = audit["seconds"] / train["seconds"]
+        rows.append(f"| {name} | {train['seconds']:.2f} | {time_ratio:.1f} | {audit['megabytes'] / train['megabytes']:.2f} |")
+        print(rows[-1], flush=True)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    heading = "# The cost of an audit\n\n`python -m tests.benchmarks audit`: one thread, median of 3, no prescriptions.\n"
+    RESULTS.write_text(heading + "\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _in_process(name: str, what: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.audit", name, what]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(examine(*sys.argv[1:])))
