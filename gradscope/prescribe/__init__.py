@@ -24,7 +24,11 @@ __all__ = ["prescriptions", "verify"]
 def prescriptions(
     findings: Sequence[Finding], subject: Subject, graph: LayerGraph, profile: Profile, config: Config
 ) -> tuple[Prescription, ...]:
-    """Every change that a remedy proposes for the warnings and errors among the findings; none for a healthy model."""
+    """Every change that a remedy proposes for the warnings and errors among the findings; none for a healthy model.
+
+    Raises:
+        GradscopeError: the user's batches cannot be used.
+    """
     serious = tuple(finding for finding in findings if finding.severity != "info")
     case = Case(serious, subject, graph, profile, config)
     remedies = [item for item in REMEDIES if isinstance(item, Remedy)]
@@ -56,32 +60,28 @@ def verify(
 
     Returns:
         Verifications, accepted ones first and best first; and settings for the training loop, by name.
-
-    Raises:
-        GradscopeError: the user's batches cannot be used.
     """
     if not prescriptions:
         return (), {}
     report = progress or (lambda what, fraction: None)
-    report("prescribe: doing nothing", 0.0)
-    task = learning_task(subject)
     step = step_seconds([layer.node for layer in before[0].layers], subject.info.trainable_parameters)
     budget = plan(step, len(prescriptions), len(SETTINGS), config)
     if budget is None:
         return _untried(prescriptions, f"not tried: a training step of this model takes about {step:.2g} s"), {}
-    arena = Arena(task, budget, subject.info.seed)
+    report("prescribe: doing nothing", 0.0)
     entrant = Entrant(partial(untouched, subject))
     try:
+        arena = Arena(learning_task(subject), budget, subject.info.seed)
         nothing = arena.contest(entrant, is_thorough=True)  # doing nothing gets every chance
     except Exception as error:  # the user's model and data: that they cannot be trained is the result
-        return _untried(prescriptions, f"the model cannot be trained on {task.words}: {words(error)}"), {}
+        return _untried(prescriptions, f"a copy of the model cannot be trained: {words(error)}"), {}
     verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config)
-    pairs = verifier.verified(prescriptions, report)
-    best, outcome = pairs[0]
-    if best.accepted and outcome is not None:
-        entrant, nothing = verifier.entrant(best.prescription), outcome
+    attempts = verifier.verified(prescriptions, report)
+    best = attempts[0]
+    if best.verification.accepted and best.outcome is not None:
+        entrant, nothing = verifier.entrant(best.verification.prescription), best.outcome
     report("prescribe: settings", 0.9)
-    return tuple(verification for verification, _ in pairs), _recipe(arena, entrant, nothing, config)
+    return tuple(attempt.verification for attempt in attempts), _recipe(arena, entrant, nothing, config)
 
 
 def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verification, ...]:

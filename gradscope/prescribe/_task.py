@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gradscope.borrow import seeded
 from gradscope.prescribe._copies import untouched
-from gradscope.prescribe._inputs import as_call
+from gradscope.prescribe._inputs import as_call, user_batches
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
-from gradscope.schema import GradscopeError, Subject
+from gradscope.schema import Subject
 
 MEMORISED = 4
 """Batches to memorise: too many for the last layer's bias alone, few enough for a short trial."""
@@ -75,18 +75,8 @@ def learning_task(subject: Subject) -> Task:
 
 
 def _given(subject: Subject, seed: int, most: int) -> list[Batch]:
-    assert subject.batches is not None
-    found: list[Batch] = []
-    size = 0
-    with seeded(seed):
-        for inputs, targets in subject.batches(seed):
-            found.append(Batch(*as_call(inputs), targets))
-            size += sum(t.nbytes for t in tensors_in((inputs, targets)))
-            if len(found) >= most or size > POOL_BYTES:
-                break
-    if not found:
-        raise GradscopeError("batches(seed) yielded nothing; it should yield (inputs, targets).")
-    return found
+    batches = user_batches(subject, seed, most=most, most_bytes=POOL_BYTES)
+    return [Batch(*as_call(inputs), targets) for inputs, targets in batches]
 
 
 def _samples(batch: Batch) -> int:

@@ -17,6 +17,32 @@ from gradscope.schema import Finding, Prescription, Profile, Subject, Verificati
 Facts = tuple[Profile, tuple[Finding, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A verification on its way.
+
+    Attributes:
+        verification: what is known so far.
+        left: how heavy the findings are that stay.
+        is_open: whether it is worth a trial and has not had one.
+        outcome: of the trial.
+    """
+
+    verification: Verification
+    left: float = math.inf
+    is_open: bool = False
+    outcome: Outcome | None = None
+
+    def closed(self, note: str) -> Attempt:
+        """The attempt, rejected for this reason."""
+        return replace(self, verification=replace(self.verification, note=note), is_open=False)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Accepted ones first, by the loss they reached; then the rejected ones, those that were tried first."""
+        return not self.verification.accepted, math.inf if self.outcome is None else self.outcome.mean
+
+
 @dataclass(frozen=True)
 class Verifier:
     """What every prescription is held against.
@@ -39,23 +65,22 @@ class Verifier:
     nothing: Outcome
     config: Config
 
-    def verified(
-        self, prescriptions: Sequence[Prescription], report: Callable[[str, float], None]
-    ) -> list[tuple[Verification, Outcome | None]]:
-        """All of them, accepted ones first, each with what it reached; those that leave least to cure are tried."""
+    def verified(self, prescriptions: Sequence[Prescription], report: Callable[[str, float], None]) -> list[Attempt]:
+        """All of them, accepted ones first and best first; those that leave least to cure are tried."""
         measured = []
         for i, prescription in enumerate(prescriptions):
             report(f"prescribe: measuring {prescription.remedy}", 0.1 + 0.2 * i / len(prescriptions))
             measured.append(self.measured(prescription))
-        eligible = [v for v, _ in sorted(measured, key=lambda pair: pair[1]) if not v.note]
-        pairs: list[tuple[Verification, Outcome | None]] = [(v, None) for v, _ in measured if v.note]
+        attempts = [attempt for attempt in measured if not attempt.is_open]
+        waiting = sorted((attempt for attempt in measured if attempt.is_open), key=lambda attempt: attempt.left)
         limit = self.arena.plan.candidates
-        for i, verification in enumerate(eligible[:limit]):
-            report(f"prescribe: trying {verification.remedy}", 0.3 + 0.6 * i / len(eligible))
-            pairs.append(self.tried(verification))
-        skipped = "not tried: others leave less to cure, and the model is large for the budget"
-        pairs += [(replace(verification, note=skipped), None) for verification in eligible[limit:]]
-        return sorted(pairs, key=_rank)
+        for i, attempt in enumerate(waiting[:limit]):
+            report(f"prescribe: trying {attempt.verification.remedy}", 0.3 + 0.6 * i / len(waiting))
+            attempts.append(self.tried(attempt))
+        attempts += [
+            attempt.closed("not tried: the budget went to what leaves less to cure") for attempt in waiting[limit:]
+        ]
+        return sorted(attempts, key=lambda attempt: attempt.rank)
 
     def entrant(self, prescription: Prescription) -> Entrant:
         """The model with the prescription applied to it, or to its optimizer."""
@@ -64,36 +89,37 @@ class Verifier:
             return Entrant(partial(untouched, self.subject), partial(tune, code, self.inputs))
         return Entrant(partial(treated, self.subject, code, self.inputs))
 
-    def measured(self, prescription: Prescription) -> tuple[Verification, float]:
-        """Applied to a copy and measured again: not accepted yet, with a note if that is final, and what is left."""
+    def measured(self, prescription: Prescription) -> Attempt:
+        """Applied to a copy and measured again; open where that leaves less to cure."""
         before = numbers(prescription, *self.before)
-        result = Verification(prescription, False, before, {}, self.nothing.trial(), None, "")
+        attempt = Attempt(Verification(prescription, False, before, {}, self.nothing.trial(), None, ""))
         try:
-            if is_of_training(prescription.code):
-                return result, burden(self.before[1])
-            changed = treated_subject(self.subject, prescription.code, self.inputs)
-            profile, findings = self.again(changed)
+            if is_of_training(prescription.code):  # nothing to measure: the model stays as it is
+                return replace(attempt, left=burden(self.before[1]), is_open=True)
+            profile, findings = self.again(treated_subject(self.subject, prescription.code, self.inputs))
         except Exception as error:  # whatever breaks on the copy is this prescription's result
-            return replace(result, note=f"it fails on a copy of the model: {words(error)}"), math.inf
-        result = replace(result, after=numbers(prescription, profile, findings))
-        meant = [f for f in findings if f.code in prescription.resolves]
-        if not is_milder(prescription, self.before[1], findings):
-            return replace(result, note=f"measured again, there is still {summary(meant)}"), burden(meant)
-        return result, burden(meant)
+            return attempt.closed(f"it fails on a copy of the model: {words(error)}")
+        left = [f for f in findings if f.code in prescription.resolves]
+        verification = replace(attempt.verification, after=numbers(prescription, profile, findings))
+        attempt = Attempt(verification, burden(left), is_open=True)
+        if is_milder(prescription, self.before[1], findings):
+            return attempt
+        return attempt.closed(f"measured again, there is still {summary(left)}")
 
-    def tried(self, measured: Verification) -> tuple[Verification, Outcome | None]:
-        """Trained against doing nothing: accepted if it wins on enough seeds."""
+    def tried(self, attempt: Attempt) -> Attempt:
+        """Trained against doing nothing: accepted if it wins on two of three seeds."""
         idle = self.idle
         try:
-            outcome = self.arena.contest(self.entrant(measured.prescription), to_beat=idle[0])
+            outcome = self.arena.contest(self.entrant(attempt.verification.prescription), to_beat=idle[0])
         except Exception as error:  # as above
-            return replace(measured, note=f"a copy cannot be trained with it: {words(error)}"), None
+            return attempt.closed(f"a copy cannot be trained with it: {words(error)}")
         gain = self.config.trial_gain.value
         wins = sum(end <= loss - gain * abs(loss) for end, loss in zip(outcome.finals, idle, strict=False))
         seeds = len(self.arena.seeds)
         is_accepted = wins >= math.ceil(2 / 3 * seeds)
         note = f"at least {gain:.0%} less loss than without it in {wins} of {seeds} seeds, on {self.arena.words}"
-        return replace(measured, accepted=is_accepted, trial=outcome.trial(), note=note), outcome
+        verification = replace(attempt.verification, accepted=is_accepted, trial=outcome.trial(), note=note)
+        return Attempt(verification, attempt.left, outcome=outcome)
 
     @property
     def idle(self) -> tuple[float, ...]:
@@ -102,12 +128,6 @@ class Verifier:
         uninformed = expected.value if expected is not None and expected.is_known else math.inf
         starts = [curve[0] for curve in self.nothing.curves]
         return tuple(min(end, start, uninformed) for end, start in zip(self.nothing.finals, starts, strict=True))
-
-
-def _rank(pair: tuple[Verification, Outcome | None]) -> tuple[bool, float]:
-    """Accepted ones first, by the loss they reached; then the rejected ones, those that were tried first."""
-    verification, outcome = pair
-    return not verification.accepted, outcome.mean if outcome is not None else math.inf
 
 
 def words(error: Exception) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscope.prescribe._inputs import as_call, call_text, example_inputs
+from gradscope.prescribe._inputs import as_call, call_text, example_inputs, user_batches
 from gradscope.schema import GradscopeError
 from tests.subjects import subject
 
@@ -44,6 +44,17 @@ def test_real_data_comes_first() -> None:
 def test_batches_without_a_batch_are_an_error() -> None:
     with pytest.raises(GradscopeError, match="yielded nothing"):
         example_inputs(subject(Sum(), X, batches=lambda seed: iter([])))
+
+
+def test_batches_that_fail_are_an_error_with_their_reason() -> None:
+    def broken(seed: int):
+        yield X, Y
+        raise KeyError("the second batch")
+
+    one = subject(Sum(), X, batches=broken)
+    assert example_inputs(one) is X
+    with pytest.raises(GradscopeError, match="KeyError: 'the second batch'"):
+        user_batches(one, 0, most=2)
 
 
 def test_drawing_a_batch_leaves_the_generator_alone() -> None:

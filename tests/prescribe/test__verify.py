@@ -159,7 +159,25 @@ def test_an_untrainable_model_rejects_everything_with_one_reason() -> None:
 
     found = verified(("helpful", HELPFUL), of=replace(sick(), batches=no_data))["helpful"]
     assert not found.accepted
-    assert "the model cannot be trained on your batches: RuntimeError" in found.note
+    assert "a copy of the model cannot be trained: RuntimeError" in found.note
+
+
+def test_a_model_that_cannot_be_copied_rejects_everything_with_one_reason() -> None:
+    class Uncopyable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x)
+
+        def __deepcopy__(self, memo: object) -> nn.Module:
+            raise TypeError("one of a kind")
+
+    inputs, targets = next(batches()(0))
+    one = subject(Uncopyable(), inputs, loss=F.cross_entropy, targets=targets, classes=10)
+    found = verified(("helpful", HELPFUL), of=one)["helpful"]
+    assert "TypeError: one of a kind" in found.note
 
 
 def test_without_expected_loss_and_batches_it_still_judges() -> None:
