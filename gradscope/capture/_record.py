@@ -129,11 +129,11 @@ class Record:
         known = {id(t): self._values.find(t) for t in outs}
         unseen = [t for t in outs if (v := known[id(t)]) is None or v.version != version_of(t)]
         passed = [v for v in known.values() if v is not None and layer.index not in v.origin.layers]
-        if unseen or passed:
-            layer.feed(Origin.of(read))
         for value in passed:  # handed in and handed back, as nn.Identity does
+            layer.feed(value.origin)
             value.origin = origin
         if unseen:
+            layer.feed(Origin.of(read))
             layer.gap = UNSEEN
         if unseen and call is not None:
             call.index = len(self.ops)

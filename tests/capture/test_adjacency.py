@@ -52,6 +52,13 @@ class Scale(nn.Module):
         return torch.tanh(x * self.gain)
 
 
+class First(nn.Module):
+    """Hands back one of the things it is handed."""
+
+    def forward(self, x: list[Tensor]) -> Tensor:
+        return x[0]
+
+
 class Excite(nn.Module):
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -113,6 +120,13 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     ),
     "grouped": lambda: nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.GroupNorm(2, 6), nn.SiLU(), nn.AvgPool2d(2)),
     "in-place": lambda: nn.Sequential(conv(3, 4), nn.ReLU(inplace=True), nn.Dropout(0.3, inplace=True), conv(4, 2)),
+    "selected": lambda: Traceable(
+        lambda self, x: self.c(self.first([self.a(x), self.b(x)])),
+        a=conv(3, 4),
+        b=conv(3, 4),
+        c=conv(4, 2),
+        first=First(),
+    ),
     "unused": lambda: Traceable(lambda self, x: (self.b(x), self.a(x))[1], a=conv(3, 4), b=conv(3, 4)),
     "split": lambda: Traceable(
         lambda self, x: self.c(torch.cat([self.a(x[:, :1]), self.b(x[:, 1:])], 1)),
