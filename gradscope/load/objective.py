@@ -183,7 +183,8 @@ def _on(found: Head) -> str:
 
 def _check(chosen: Objective, output: Any) -> None:
     try:
-        value = chosen.loss(output, chosen.targets)
+        with torch.enable_grad():
+            value = chosen.loss(output, chosen.targets)
     except GradientsInsideError:  # a gradient penalty: the graph of a mere look cannot tell more
         return
     except USER_ERRORS as error:

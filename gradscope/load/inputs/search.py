@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from torch import nn
 
 from gradscope.config import Config
-from gradscope.load.failure import failure
+from gradscope.load.failure import failure, is_out_of_memory
 from gradscope.load.inputs.configured import arguments_by_name, example_array, input_size
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.layers import families
@@ -107,6 +107,7 @@ class Search:
         self.fake_trials -= 1
         shadow = self.trial.fake(candidate)
         if shadow.error is not None and not candidate.is_likely:
+            self._watch_memory(shadow.error)
             return shadow.error
         if shadow.error is None and shadow.smallest_map < SMALLEST_MAP:
             self.reserve.append(candidate)
@@ -115,10 +116,17 @@ class Search:
         self._judge(candidate, outcome)
         return outcome.error
 
+    def _watch_memory(self, error: BaseException) -> None:
+        """Stop where memory runs out: whatever comes next would only wait for the same end."""
+        if is_out_of_memory(error):
+            self.errors.insert(0, error)
+            self.real_trials = 0
+
     def _judge(self, candidate: Candidate, outcome: Outcome) -> None:
         self.real_trials -= 1
         if outcome.error is not None:
             self.errors.append(outcome.error)
+            self._watch_memory(outcome.error)
         elif self.best is None or outcome.coverage > self.best[1].coverage:
             if self.best is None:
                 self.real_trials = min(self.real_trials, TRIALS_AFTER_SUCCESS)
