@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradscope.predict._flow import propagate
 from gradscope.predict._initial import build as build_on_meta
 from gradscope.predict._inputs import Signal, meta_input
 from gradscope.predict._layers import Layers
 from gradscope.predict._loss import Loss, cotangent
 from gradscope.predict._profile import assemble
-from gradscope.predict._table import propagate
 from gradscope.predict._trace import Trace
 from gradscope.pytree import main_tensor, tensors_in
 from gradscope.schema import GradscopeError, Profile

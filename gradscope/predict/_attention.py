@@ -1,10 +1,10 @@
 """Attention: queries, keys and values as kernels over tokens, the softmax between them by sampling one head.
 
-Scores S = f Q K^T have E S_ts S_t's' = f^2 d Kq(t, t') Kk(s, s'). A few rows that stand for all queries are drawn against
-every key, so that short causal rows, concentrated rows and correlated tokens are exact up to sampling. What the rest of
-the network needs are second moments of a random matrix X (the attention A, or the gradient of the scores) summed
-against kernels over keys, E sum_ss' X_ts X_t's' K(s, s'): a linear map from classes of key pairs to classes of query
-pairs, built from the sums of X over groups of keys.
+Scores S = f Q K^T have E S_ts S_t's' = f^2 d Kq(t, t') Kk(s, s'). A few rows that stand for all queries are drawn
+against every key, so that short causal rows, concentrated rows and correlated tokens are exact up to sampling. What
+the rest of the network needs are second moments of a random matrix X (the attention A, or the gradient of the scores)
+summed against kernels over keys, E sum_ss' X_ts X_t's' K(s, s'): a linear map from classes of key pairs to classes of
+query pairs, built from the sums of X over groups of keys.
 """
 
 from __future__ import annotations
@@ -12,18 +12,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from torch import Tensor
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
-from gradscope.predict._table import Change, Table, along, change, refined, single
+from gradscope.predict._heads import (
+    Indices,
+    Kernel,
+    Sums,
+    adjoint_of,
+    applied,
+    bilinear,
+    independent_heads,
+    key_group_sums,
+    operator_of,
+    representatives,
+    row_group_averages,
+    sums_of,
+)
+from gradscope.predict._table import Change, Table, along, change, refined
+from gradscope.predict._view import single
 
 ENTRIES = 1_500_000  # of the sampled scores: sets how many heads are drawn
 FEWEST, MOST = 8, 256  # heads
-ROWS = 24  # queries that are drawn, at least, where there are as many
 LONGEST = 4096  # keys that are drawn
 
 
@@ -51,28 +64,6 @@ class Scores:
 
     def biased(self, variance: float) -> Scores:
         return replace(self, noise=self.noise + variance)
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """E x x' of one head along tokens, summed over nothing: by class of token pair, and `width` independent features."""
-
-    axis: Axis
-    second: Array
-    width: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Second moments of a sampled matrix X (rows, keys).
-
-    Attributes:
-        groups: sums over groups of keys, by sample and row: (samples, rows, key groups).
-        squares: E sum over keys of a group of X_ts X_t's: (classes of query pairs, key groups).
-    """
-
-    groups: Array
-    squares: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,17 +102,17 @@ class Attention:
     # --- kernels of one head ------------------------------------------------------------------------
 
     @property
-    def query_kernel(self) -> _Kernel:
+    def query_kernel(self) -> Kernel:
         return _kernel(self.queries, len(self.queries.dims) - 2)
 
     @property
-    def key_kernel(self) -> _Kernel:
+    def key_kernel(self) -> Kernel:
         return _kernel(self.keys, len(self.keys.dims) - 1)
 
     @property
-    def rows(self) -> Array:
+    def rows(self) -> Indices:
         """Queries that stand for all: a few of every group, (rows,)."""
-        return _representatives(self.query_kernel.axis)
+        return representatives(self.query_kernel.axis)
 
     def weights(self, rng: np.random.Generator) -> Array:
         """Sampled attention of the representative queries: (samples, rows, keys)."""
@@ -129,7 +120,7 @@ class Attention:
         if keys.axis.size > LONGEST:
             raise ValueError("more keys than are drawn")
         count = int(np.clip(ENTRIES / (len(self.rows) * keys.axis.size), FEWEST, MOST))
-        scores = self.scores.factor * _bilinear(queries, keys, count, rng)
+        scores = self.scores.factor * bilinear(queries, keys, count, rng)
         if self.scores.noise:
             scores += math.sqrt(self.scores.noise) * rng.standard_normal(scores.shape)
         if self.scores.is_open is not None:
@@ -154,7 +145,7 @@ class Attention:
         values = _with_token_axis(values, token_dim)
         keys = self.key_kernel.axis
         if values.dims[token_dim][0] != keys:
-            common = _axes.common(values.dims[token_dim][0], keys)
+            common = _partition.common(values.dims[token_dim][0], keys)
             values = refined(values, token_dim, 0, common)
             if common != keys:
                 return replace(self, keys=refined(self.keys, len(self.keys.dims) - 1, 0, common)).mix(attention, values)
@@ -163,23 +154,29 @@ class Attention:
         batch = values.axes[:at]
         seed = attention.order
         weights = self.weights(np.random.default_rng(seed)) * self.factor
-        sums = _sums(weights, queries, keys)
+        sums = sums_of(weights, queries, keys)
         if self.dropout:
             sums.squares[: len(queries.groups)] /= 1.0 - self.dropout
-        expected = _by_row_group(weights.mean(0), queries)
-        own, other = _operator(sums, queries, keys), _operator(_averaged(sums, queries, keys), queries, keys)
-        second = _apply(values.second, own, other, at, batch)
-        mean = along(values.mean, _by_group(expected, keys), at)
+        expected = row_group_averages(weights.mean(0), queries)
+        own, other = self._operators(sums, queries, keys)
+        second = applied(values.second, own, other, at, batch)
+        mean = along(values.mean, key_group_sums(expected, keys), at)
 
         def backward(gradient: Array) -> list[Array]:
-            own, other = _operator(sums, queries, keys), _operator(_averaged(sums, queries, keys), queries, keys)
-            to_values = _apply(gradient, _adjoint(own, queries, keys), _adjoint(other, queries, keys), at, batch)
+            own, other = self._operators(sums, queries, keys)
+            to_values = applied(gradient, adjoint_of(own, queries, keys), adjoint_of(other, queries, keys), at, batch)
             to_queries, to_keys = self._score_gradients(gradient, values, at, seed)
             return [to_queries, to_keys, to_values]
 
         dims = (*values.dims[:token_dim], (queries,), *values.dims[token_dim + 1 :])
         out = Table(dims, mean, second, (self.queries, self.keys, values), backward)
         return out if queries.size > 1 else _without_unit(out, token_dim)
+
+    @staticmethod
+    def _operators(sums: Sums, queries: Axis, keys: Axis) -> tuple[Array, Array]:
+        """Within one head of one sample, and between different ones."""
+        apart = independent_heads(sums, queries, keys)
+        return operator_of(sums, queries, keys), operator_of(apart, queries, keys)
 
     def _score_gradients(self, gradient: Array, values: Table, at: int, seed: int) -> tuple[Array, Array]:
         """From the gradient of attention @ values to queries and keys, on the same sampled heads."""
@@ -190,185 +187,16 @@ class Attention:
         own = gradient[(0,) * at]
         for axis in reversed(values.axes[at + 1 :]):
             own = own @ _axes.average_agreeing(axis)
-        inner = _Kernel(queries.axis, own, value_kernel.width)
-        received = _bilinear(inner, value_kernel, weights.shape[0], rng) * self.factor
+        inner = Kernel(queries.axis, own, value_kernel.width)
+        received = bilinear(inner, value_kernel, weights.shape[0], rng) * self.factor
         if self.dropout:
             received *= (rng.random(received.shape) >= self.dropout) / (1.0 - self.dropout)
         change_of_scores = weights * (received - (weights * received).sum(-1, keepdims=True)) * self.scores.factor
-        operator = _operator(_sums(change_of_scores, queries.axis, keys.axis), queries.axis, keys.axis)
+        operator = operator_of(sums_of(change_of_scores, queries.axis, keys.axis), queries.axis, keys.axis)
         to_queries = operator @ keys.second
-        to_keys = _adjoint(operator, queries.axis, keys.axis) @ queries.second
+        to_keys = adjoint_of(operator, queries.axis, keys.axis) @ queries.second
         dims = len(self.queries.dims)
         return _embedded(to_queries, self.queries, dims - 2), _embedded(to_keys, self.keys, len(self.keys.dims) - 1)
-
-
-# --- samples -----------------------------------------------------------------------------------------
-
-
-def _bilinear(left: _Kernel, right: _Kernel, count: int, rng: np.random.Generator) -> Array:
-    """Samples of L R^T, L (rows, width) with kernel `left` at its representatives, R (keys, width) with `right`.
-
-    Given L, every column is Gaussian with covariance L L^T: rows x keys normal numbers are enough.
-    """
-    rows = _representatives(left.axis)
-    classes = _classes_at(left.axis, rows)
-    root = _square_root(left.second[classes])
-    factors = root @ rng.standard_normal((count, len(rows), left.width))
-    gram = factors @ factors.transpose(0, 2, 1)
-    roots = _square_root(gram)
-    return roots @ _correlated(right, (count, len(rows)), rng)
-
-
-def _correlated(kernel: _Kernel, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Gaussian rows over tokens with the given kernel: (*shape, tokens)."""
-    axis = kernel.axis
-    groups = len(axis.groups)
-    sizes = np.array(axis.groups)
-    if axis.is_lattice:
-        shared = kernel.second[_axes.pair_classes(axis)]
-        return rng.standard_normal((*shape, groups)) @ _square_root(shared).T
-    agree = kernel.second[:groups]
-    between = kernel.second[groups:].reshape(groups, groups).copy()
-    alone = sizes == 1
-    between[alone, alone] = agree[alone]
-    own = np.sqrt(np.maximum(agree - np.diag(between), 0.0))
-    common = rng.standard_normal((*shape, groups)) @ _square_root(between).T
-    out = np.repeat(common, sizes, axis=-1)
-    if own.any():
-        out += rng.standard_normal((*shape, axis.size)) * np.repeat(own, sizes)
-    return out
-
-
-def _square_root(matrix: Array) -> Array:
-    """R with R R^T = matrix, its negative eigenvalues set to zero."""
-    values, vectors = np.linalg.eigh((matrix + np.swapaxes(matrix, -1, -2)) / 2)
-    return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-
-
-# --- rows and pairs of rows --------------------------------------------------------------------------
-
-
-@lru_cache(1024)
-def _rows_per_group(axis: Axis) -> tuple[int, ...]:
-    wanted = max(2, math.ceil(ROWS / len(axis.groups)))
-    return tuple(min(size, wanted) for size in axis.groups)
-
-
-@lru_cache(1024)
-def _representatives(axis: Axis) -> Array:
-    """Positions spread evenly over every group: (rows,)."""
-    starts = np.concatenate([[0], np.cumsum(axis.groups)])[:-1]
-    rows: list[int] = []
-    for start, size, count in zip(starts, axis.groups, _rows_per_group(axis), strict=True):
-        rows += [int(start) + int((i + 0.5) * size / count) for i in range(count)]
-    return np.array(rows)
-
-
-def _classes_at(axis: Axis, rows: Array) -> Array:
-    """Class of every pair of the given positions: (rows, rows)."""
-    if axis.size <= _axes.ENUMERABLE:
-        return _axes.pair_classes(axis)[np.ix_(rows, rows)]
-    group = np.searchsorted(np.cumsum(axis.groups), rows, side="right")
-    classes = len(axis.groups) * (1 + group[:, None]) + group[None]
-    np.fill_diagonal(classes, group)
-    return classes
-
-
-# --- second moments of sampled matrices --------------------------------------------------------------
-
-
-def _sums(samples: Array, queries: Axis, keys: Axis) -> _Sums:
-    edges = np.concatenate([[0], np.cumsum(keys.groups)])
-    squares = np.empty((queries.classes, len(keys.groups)))
-    for g in range(len(keys.groups)):
-        part = samples[:, :, edges[g] : edges[g + 1]]
-        gram = np.tensordot(part, part, ((0, 2), (0, 2))) / samples.shape[0]
-        squares[:, g] = _pair_averages(gram, queries)
-    return _Sums(np.add.reduceat(samples, edges[:-1], axis=-1), squares)
-
-
-def _averaged(sums: _Sums, queries: Axis, keys: Axis) -> _Sums:
-    """The same for two independent heads: a share of 1 / n of the key pairs of a group of n agree."""
-    mean = sums.groups.mean(0, keepdims=True)
-    squares = np.einsum("cgg->cg", _products(mean, queries)) / np.array(keys.groups)
-    return _Sums(mean, squares)
-
-
-def _operator(sums: _Sums, queries: Axis, keys: Axis) -> Array:
-    """E sum_ss' X_ts X_t's' K(s, s') as a matrix: (classes of query pairs, classes of key pairs)."""
-    products = _products(sums.groups, queries)
-    if keys.is_lattice:
-        flat = _axes.pair_classes(keys).ravel()
-        return np.stack([np.bincount(flat, p.ravel(), keys.classes) for p in products])
-    index = np.arange(len(keys.groups))
-    products[:, index, index] -= sums.squares
-    return np.concatenate([sums.squares, products.reshape(queries.classes, -1)], axis=1)
-
-
-def _products(groups: Array, queries: Axis) -> Array:
-    """E X_tg X_t'h of sums over key groups g and h: (classes of query pairs, key groups, key groups)."""
-    samples, rows, keys = groups.shape
-    if queries.is_lattice:
-        gram = np.einsum("nrg,nsh->rsgh", groups, groups) / samples
-        return np.stack([gram[r, s] for r, s in zip(*_lattice_pairs(queries), strict=True)])
-    counts = np.array(_rows_per_group(queries))
-    edges = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    same = np.einsum("nrg,nrh->rgh", groups, groups) / samples
-    agree = np.add.reduceat(same, edges, axis=0)
-    sums = np.add.reduceat(groups, edges, axis=1)
-    between = np.tensordot(sums, sums, (0, 0)).transpose(0, 2, 1, 3) / samples
-    index = np.arange(len(counts))
-    between[index, index] -= agree
-    pairs = np.outer(counts, counts) - np.diag(counts)
-    between /= np.maximum(pairs, 1)[:, :, None, None]
-    return np.concatenate([agree / counts[:, None, None], between.reshape(-1, keys, keys)])
-
-
-def _pair_averages(gram: Array, queries: Axis) -> Array:
-    """The average of a (rows, rows) matrix over the representatives of every class of query pairs."""
-    if queries.is_lattice:
-        return gram[_lattice_pairs(queries)]
-    counts = np.array(_rows_per_group(queries))
-    edges = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    agree = np.add.reduceat(np.diag(gram), edges)
-    between = np.add.reduceat(np.add.reduceat(gram, edges, 0), edges, 1)
-    between[np.diag_indices(len(counts))] -= agree
-    pairs = np.outer(counts, counts) - np.diag(counts)
-    return np.concatenate([agree / counts, (between / np.maximum(pairs, 1)).ravel()])
-
-
-@lru_cache(64)
-def _lattice_pairs(axis: Axis) -> tuple[Array, Array]:
-    """One pair of positions for every class: two (classes,)."""
-    pairs = _axes.pair_classes(axis)
-    where = [np.argwhere(pairs == c)[0] for c in range(axis.classes)]
-    return np.array([w[0] for w in where]), np.array([w[1] for w in where])
-
-
-def _adjoint(operator: Array, queries: Axis, keys: Axis) -> Array:
-    counts = _axes.pair_counts(keys)
-    return operator.T * _axes.pair_counts(queries) / np.where(counts > 0, counts, np.inf)[:, None]
-
-
-def _apply(second: Array, own: Array, other: Array, at: int, batch: tuple[Axis, ...]) -> Array:
-    """`own` for pairs within one head of one sample, `other` for all other pairs."""
-    out = along(second, other, at)
-    agreeing = tuple(slice(len(a.groups)) for a in batch)
-    out[agreeing] = along(second[agreeing], own, at)
-    return out
-
-
-def _by_row_group(weights: Array, queries: Axis) -> Array:
-    """The average over the representatives of every query group: (query groups, keys)."""
-    counts = np.array(_rows_per_group(queries))
-    edges = np.concatenate([[0], np.cumsum(counts)])[:-1]
-    return np.add.reduceat(weights, edges, axis=0) / counts[:, None]
-
-
-def _by_group(expected: Array, keys: Axis) -> Array:
-    """Attention of every query group summed over key groups: (query groups, key groups)."""
-    edges = np.concatenate([[0], np.cumsum(keys.groups)])[:-1]
-    return np.add.reduceat(expected, edges, axis=-1)
 
 
 # --- token axes --------------------------------------------------------------------------------------
@@ -390,10 +218,10 @@ def _refined_for(x: Table, dim: int, is_open: Tensor, mask_dim: int) -> Table:
     length = is_open.shape[mask_dim]
     if length == 1 or bool((is_open == is_open.narrow(mask_dim, 0, 1)).all()):
         return x
-    return refined(x, dim, 0, _axes.common(axis, _axes.geometric(axis.size)))
+    return refined(x, dim, 0, _partition.common(axis, _axes.geometric(axis.size)))
 
 
-def _kernel(x: Table, token_dim: int) -> _Kernel:
+def _kernel(x: Table, token_dim: int) -> Kernel:
     """The kernel over tokens within one head of one sample, averaged over features."""
     at = sum(len(d) for d in x.dims[:token_dim])
     second = np.moveaxis(x.second, at, -1)
@@ -404,7 +232,7 @@ def _kernel(x: Table, token_dim: int) -> _Kernel:
         second = np.tensordot(_axes.average_agreeing(axis), second, (0, 0))
         if i >= batch:
             width *= axis.size
-    return _Kernel(x.axes[at], second, width)
+    return Kernel(x.axes[at], second, width)
 
 
 def _embedded(second: Array, like: Table, token_dim: int) -> Array:

@@ -10,13 +10,17 @@ elsewhere both are passed on through the response of ln E f^2 to the logarithm o
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gradscope.predict import _axes
 from gradscope.predict._axes import Array
-from gradscope.predict._gaussian import Lineage, dual, grid
-from gradscope.predict._table import Table, agreeing_average, ancestors, diagonal, firsts, pair_average, seconds
+from gradscope.predict._dual import dual
+from gradscope.predict._flow import ancestors
+from gradscope.predict._gaussian import Lineage
+from gradscope.predict._grid import grid
+from gradscope.predict._table import Table, agreeing_average, diagonal, firsts, pair_average, seconds
 
 GUESS = math.log(4.0) ** 2  # variance of the logarithm behind an operator without a rule: a factor 16 either way
 _STEP = 0.2  # change of the logarithm of a variance by which responses are taken
@@ -30,21 +34,32 @@ class Fluctuation:
         shift: its mean, relative to the logarithm of the infinitely wide value.
         variance: of what accumulated independently from layer to layer.
         coherent: standard deviation of what every layer adds with the same sign.
+        apart: variance between the positions (samples, tokens) of one initialization, whose average the moment is.
     """
 
     shift: float = 0.0
     variance: float = 0.0
     coherent: float = 0.0
+    apart: float = 0.0
 
     @property
     def total(self) -> float:
         """Variance of the logarithm."""
         return self.variance + self.coherent**2
 
-    def sampled(self, relative_variance: float) -> Fluctuation:
-        """With the average over finitely many entries of this relative variance."""
-        logarithmic = math.log1p(relative_variance)
-        return Fluctuation(self.shift - logarithmic / 2, self.variance + logarithmic, self.coherent)
+    def sampled(self, relative_variance: float, at_position: float = 0.0) -> Fluctuation:
+        """With the average over finitely many entries of this relative variance, overall and at one position."""
+        common, own = math.log1p(relative_variance), math.log1p(max(at_position, relative_variance))
+        return Fluctuation(self.shift - common / 2, self.variance + common, self.coherent, self.apart + own - common)
+
+    def through(self, slope: float, curvature: float) -> Fluctuation:
+        """Of F(v), for the first and second derivative of ln F with respect to ln v.
+
+        Averaging over positions that lie apart by e^x, E e^x = 1, shifts the mean by (slope^2 - slope + curvature) / 2.
+        """
+        bend = (slope**2 - slope + curvature) / 2
+        shift = slope * self.shift + curvature * self.total / 2 + bend * self.apart
+        return Fluctuation(shift, slope**2 * self.total, 0.0, slope**2 * self.apart)
 
 
 _NONE = Fluctuation()
@@ -69,7 +84,7 @@ class Bands:
     def activation(self, table: Table) -> Fluctuation:
         """Of the table's second moment."""
         if table.order not in self._realized:
-            self._realized[table.order] = self._inherited[table.order].sampled(_sampling(table))
+            self._realized[table.order] = self._inherited[table.order].sampled(*_sampling(table))
         return self._realized[table.order]
 
     def gradient(self, table: Table) -> Fluctuation:
@@ -84,20 +99,19 @@ class Bands:
             return Fluctuation(variance=GUESS) if table.role == "guess" else _NONE
         inherited = [self._inherited[p.order] for p in parents]
         if table.role == "mix":
-            return self.activation(parents[0])
+            return self.activation(table.notes["realized"])
         if table.role == "function":
             assert table.lineage is not None
-            slope, curvature = _response(table.lineage, table.lineage.value)
-            base = inherited[0]
-            return Fluctuation(slope * base.shift + curvature * base.total / 2, slope**2 * base.total)
+            return inherited[0].through(*_response(table.lineage, table.lineage.value))
         if table.role == "normalized":
             return _NONE
         if table.role == "sum":
             return _combined(inherited, [p.second_moment for p in parents])
         if table.role == "times":
-            return Fluctuation(sum(f.shift for f in inherited), sum(math.sqrt(f.total) for f in inherited) ** 2)
+            variance = sum(math.sqrt(f.total) for f in inherited) ** 2
+            return Fluctuation(sum(f.shift for f in inherited), variance, 0.0, sum(f.apart for f in inherited))
         widest = max(inherited, key=lambda f: f.total)
-        return Fluctuation(widest.shift, widest.total + GUESS) if table.role == "guess" else widest
+        return replace(widest, variance=widest.variance + GUESS) if table.role == "guess" else widest
 
     # --- backward -----------------------------------------------------------------------------------
 
@@ -118,7 +132,7 @@ class Bands:
         if table.role == "mix":
             return own.sampled(_gradient_sampling(table, with_slope=True))
         if table.role == "guess":
-            return Fluctuation(own.shift, own.variance + GUESS, own.coherent)
+            return replace(own, variance=own.variance + GUESS)
         if table.role == "normalized":
             source = self.activation(parent)
             return Fluctuation(own.shift - source.shift, own.variance + source.total, own.coherent)
@@ -126,7 +140,7 @@ class Bands:
             assert table.lineage is not None
             slope, curvature = _response(table.lineage, table.lineage.slope)
             source = self._inherited[parent.order]
-            shift = own.shift + slope * source.shift + curvature * source.total / 2
+            shift = own.shift + source.through(slope, curvature).shift
             return Fluctuation(shift, own.variance, own.coherent + slope * math.sqrt(source.total))
         return own
 
@@ -141,21 +155,28 @@ def _combined(parts: list[Fluctuation], shares: list[float]) -> Fluctuation:
         sum(w * f.shift for w, f in zip(weights, parts, strict=True)),
         sum(w * math.sqrt(f.variance) for w, f in zip(weights, parts, strict=True)) ** 2,
         sum(w * f.coherent for w, f in zip(weights, parts, strict=True)),
+        sum(w * math.sqrt(f.apart) for w, f in zip(weights, parts, strict=True)) ** 2,
     )
 
 
-def _sampling(table: Table) -> float:
-    """Relative variance of the average of squares, given the kernel."""
+def _sampling(table: Table) -> tuple[float, float]:
+    """Relative variance of the average of squares, given the kernel: over all entries, and over one sample's."""
     moment = table.second_moment
     if moment <= 0:
-        return 0.0
+        return 0.0, 0.0
     axes = table.axes
     if table.lineage is not None and table.lineage.base.table is not table:
         covariance = _squares(table.lineage, table.lineage.value)
-        return max(0.0, pair_average(covariance, axes)) / moment**2
-    product = firsts(table.mean, axes) * seconds(table.mean, axes)
-    centred = table.second - product
-    return max(0.0, pair_average(2.0 * centred**2 + 4.0 * product * centred, axes)) / moment**2
+    else:
+        product = firsts(table.mean, axes) * seconds(table.mean, axes)
+        centred = table.second - product
+        covariance = 2.0 * centred**2 + 4.0 * product * centred
+    first = len(table.dims[0]) if table.dims else 0
+    own = covariance
+    for axis in axes[:first]:
+        own = np.tensordot(_axes.average_agreeing(axis), own, (0, 0))
+    both = pair_average(covariance, axes), pair_average(own, axes[first:])
+    return max(0.0, both[0]) / moment**2, max(0.0, both[1]) / moment**2
 
 
 def _squares(lineage: Lineage, value: Array) -> Array:
@@ -168,7 +189,7 @@ def _squares(lineage: Lineage, value: Array) -> Array:
 def _gradient_sampling(table: Table, *, with_slope: bool) -> float:
     """The same for the gradient of a table, or for its product with the slope of the function that made the table.
 
-    E (g_I s_I)^2 (g_J s_J)^2 = (G_II G_JJ + 2 G_IJ^2) E s_I^2 s_J^2 for a Gaussian gradient g and an independent slope s.
+    E (g_I s_I)^2 (g_J s_J)^2 = (G_II G_JJ + 2 G_IJ^2) E s_I^2 s_J^2 for Gaussian gradients g and independent slopes s.
     """
     gradient = table.gradient
     if gradient is None or (moment := agreeing_average(gradient, table.axes)) <= 0:

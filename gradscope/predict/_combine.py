@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradscope.predict._axes import Array
 import numpy as np
 
+from gradscope.predict._axes import Array
 from gradscope.predict._fixed import fitted
-from gradscope.predict._gaussian import Lineage, grid, lineage_of, table_of
+from gradscope.predict._gaussian import Lineage, lineage_of, table_of
+from gradscope.predict._grid import grid
 from gradscope.predict._marginal import given_summand, shape_of, sum_shape
-from gradscope.predict._table import Table, aligned, firsts, seconds
+from gradscope.predict._table import Table, firsts, seconds
+from gradscope.predict._view import aligned
 
 
 def added(x: Table, y: Table, factor: float = 1.0) -> Table:

@@ -79,7 +79,7 @@ class Initializations(TorchDispatchMode):
     def put(self, tensor: Tensor, drawn: Distribution) -> None:
         """Record that `tensor` was just overwritten; a view changes its share of the storage."""
         if hasattr(tensor, "_known"):
-            del tensor._known
+            del tensor._known  # pyright: ignore[reportAttributeAccessIssue]
         entries = tensor.untyped_storage().nbytes() // max(1, tensor.element_size())
         old = self._known.get(_key(tensor))
         if tensor.numel() < entries and old is not None:
@@ -119,9 +119,7 @@ class Initializations(TorchDispatchMode):
             if source is not None:
                 self.put(output, Distribution(source.family, source.quantiles, source.value, is_copied=True))
         elif name in ("zeros", "ones", "zeros_like", "ones_like", "full") and output.numel() > LARGEST_VALUE:
-            self.put(
-                output, distribution.constant({"z": 0.0, "o": 1.0}.get(name[0], kwargs.get("fill_value", args[-1])))
-            )
+            self.put(output, distribution.constant({"z": 0.0, "o": 1.0}[name[0]] if name != "full" else args[1]))
         elif name not in _DRAWS and output.numel() <= LARGEST_VALUE and self._has_values(inputs):
             self.put_value(output, on_cpu(func, args, kwargs, self.value))
         elif all(d is not None for d in known) and known and _is_pointwise(func):

@@ -16,7 +16,6 @@ from gradscope.predict._names import function_name, is_leaf, is_rearranging
 from gradscope.predict._table import Table
 from gradscope.pytree import main_tensor, tensors_in
 
-
 _FROM_NUMBERS = (torch.tensor, torch.as_tensor, torch.asarray)
 
 

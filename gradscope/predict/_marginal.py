@@ -1,7 +1,7 @@
 """Shapes of marginal distributions that are not Gaussian: a sum with a rectified branch, a maximum over a window.
 
-A shape is the standardized quantile function Q on the grid: x = m + s Q(z) with z standard Gaussian. Pairs are joined by
-a Gaussian copula whose correlation r is set so that E x x' keeps its value: rho = sum_k q_k^2 r^k with the Hermite
+A shape is the standardized quantile function Q on the grid: x = m + s Q(z) with z standard Gaussian. Pairs are joined
+by a Gaussian copula whose correlation r is set so that E x x' keeps its value: rho = sum_k q_k^2 r^k with the Hermite
 coefficients q_k of Q.
 """
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
-from gradscope.predict._gaussian import grid
+from gradscope.predict._grid import grid
 from gradscope.predict._marginal import shape_of
 from gradscope.predict._table import Table, along
 
@@ -120,13 +120,13 @@ def _projection(gradient: Array, output: Array, axes: Sequence[Axis], over: Sequ
     n = 1
     g, y = gradient, output
     for i in over:
-        coarse, _ = _axes.recast(axes[i], _axes.exchangeable(axes[i].size))
+        coarse, _ = _partition.recast(axes[i], _axes.exchangeable(axes[i].size))
         g, y = along(g, _to_eigenvalues(axes[i].size) @ coarse, i), along(y, _to_eigenvalues(axes[i].size) @ coarse, i)
         n *= axes[i].size
     own = _own(y, axes, over)
     change = -2.0 * g * own / n + 2.0 * own * g * own / n**2
     for i in over:
-        fine, _ = _axes.recast(_axes.exchangeable(axes[i].size), axes[i])
+        fine, _ = _partition.recast(_axes.exchangeable(axes[i].size), axes[i])
         change = along(change, fine @ np.linalg.inv(_to_eigenvalues(axes[i].size)), i)
     overlap = gradient * output
     for i in over:

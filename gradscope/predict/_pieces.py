@@ -7,9 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
-from gradscope.predict._table import Change, Table, aligned_dim, along, change, refined, relabelled, single
+from gradscope.predict._table import Change, Table, along, change, refined, relabelled
+from gradscope.predict._view import aligned_dim, single
 
 
 def taken(x: Table, dim: int, start: int, length: int) -> Table:
@@ -50,7 +51,7 @@ def _cut(axis: Axis, start: int, length: int) -> tuple[tuple[Axis, ...], Array, 
     if axis.is_lattice:
         new = _axes.spatial(length, axis.reach)
         inside = slice(start, start + length)
-        pairs = _axes.tally(new, _axes.pair_classes(axis)[inside, inside], axis.classes)
+        pairs = _partition.tally(new, _axes.pair_classes(axis)[inside, inside], axis.classes)
     else:
         new = Axis(tuple(sizes))
         pairs = np.zeros((new.classes, axis.classes))

@@ -10,7 +10,7 @@ from torch import nn
 from gradscope.predict._axes import average_pairs
 from gradscope.predict._bands import Bands, Fluctuation
 from gradscope.predict._depth import depth_law
-from gradscope.predict._gaussian import grid
+from gradscope.predict._grid import grid
 from gradscope.predict._layers import Layer, Layers
 from gradscope.predict._loss import Seed
 from gradscope.predict._spectra import Drawn, rms_gain, spectral_norm

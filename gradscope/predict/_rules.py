@@ -1,4 +1,4 @@
-"""The registry of op rules: one family of operators a file, each rule under the names of the aten operators it covers."""
+"""The registry of op rules: one family of operators a file, each rule under the aten names that it covers."""
 
 from __future__ import annotations
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 
 from gradscope.predict._distribution import Distribution
-from gradscope.predict._gaussian import grid
+from gradscope.predict._flow import pulled
+from gradscope.predict._grid import grid
 from gradscope.predict._layers import Layer
-from gradscope.predict._table import pulled
 from gradscope.schema import Estimate
 
 METHOD = "random-matrix theory"
-Drawn = Callable[[nn.Parameter], Distribution | None]
+Drawn = Callable[[Tensor], Distribution | None]
 
 
 def rms_gain(layer: Layer) -> Estimate | None:
@@ -38,7 +38,7 @@ def spectral_norm(layer: Layer, drawn: Drawn) -> Estimate | None:
     if isinstance(module, nn.Linear):
         return _matrix(module.weight, drawn, *module.weight.shape)
     if type(module).__name__ == "Conv1D":  # Hugging Face's transposed linear layer
-        return _matrix(module.weight, drawn, *module.weight.shape)  # type: ignore[arg-type]
+        return _matrix(module.weight, drawn, *module.weight.shape)  # pyright: ignore[reportArgumentType]
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == 1:
         taps, stride = math.prod(module.kernel_size), math.prod(module.stride)
         return _matrix(module.weight, drawn, module.out_channels / stride, module.in_channels, taps)
@@ -47,11 +47,11 @@ def spectral_norm(layer: Layer, drawn: Drawn) -> Estimate | None:
     return None
 
 
-def _matrix(weight: nn.Parameter, drawn: Drawn, rows: float, columns: float, taps: int = 1) -> Estimate | None:
+def _matrix(weight: Tensor, drawn: Drawn, rows: float, columns: float, taps: int = 1) -> Estimate | None:
     """sigma sqrt(taps) (sqrt rows + sqrt columns), with the Tracy-Widom width of the largest eigenvalue.
 
-    Bai & Yin 1988; Johnstone 2001 for the width. A convolution with k taps is one such matrix per frequency, so its norm
-    is the largest over many: the upper end is widened by one more width.
+    Bai & Yin 1988; Johnstone 2001 for the width. A convolution with k taps is one such matrix per frequency, so its
+    norm is the largest over many: the upper end is widened.
     """
     distribution = drawn(weight)
     if distribution is None or distribution.second_moment == 0:

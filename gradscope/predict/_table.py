@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Table:
         return math.prod(self.shape)
 
     def passed_by(self, gradient: Array) -> list[tuple[Table, float]]:
-        """The tables that a gradient skips on its way to the base of the lineage, and E g^2 that each would have got."""
+        """The tables that a gradient skips on its way to the base of the lineage, and E g^2 that each would get."""
         if self.role != "function" or self.lineage is None:
             return []
         return self.lineage.shares(diagonal(gradient, self.axes))
@@ -235,7 +235,7 @@ def refined(x: Table, dim: int, offset: int, new: Axis) -> Table:
     old = x.dims[dim][offset]
     if old == new:
         return x
-    pairs, points = _axes.recast(old, new)
+    pairs, points = _partition.recast(old, new)
     return change(x, dim, offset, Change((old,), (new,), pairs, points))
 
 
@@ -277,185 +277,3 @@ def permuted(x: Table, order: Sequence[int]) -> Table:
         (x,),
         lambda gradient: [gradient.transpose(inverse)],
     )
-
-
-# --- factorization of dimensions ---------------------------------------------------------------------
-
-
-def regrouped(x: Table, dim: int, sizes: Sequence[int]) -> Table:
-    """One dimension with axes of exactly these sizes, by splitting and merging."""
-    offset = 0
-    sizes = [n for n in sizes if n > 1]
-    while offset < len(sizes):
-        axis, wanted = x.dims[dim][offset], sizes[offset]
-        if axis.size == wanted:
-            offset += 1
-        elif axis.size % wanted == 0:
-            a, b, pairs, points = _axes.split(axis, axis.size // wanted)
-            x = change(x, dim, offset, Change((axis,), (a, b), pairs, points))
-        else:
-            following = x.dims[dim][offset + 1]
-            merged, pairs, points = _axes.merge(axis, following)
-            x = change(x, dim, offset, Change((axis, following), (merged,), pairs, points))
-    return x
-
-
-def viewed(x: Table, shape: Sequence[int]) -> Table:
-    """The tensor reshaped in row-major order."""
-    flat = relabelled(x, (x.axes,))
-    sizes = _axis_sizes([a.size for a in flat.axes], shape)
-    flat = regrouped(flat, 0, [n for dim in sizes for n in dim])
-    left = iter(flat.axes)
-    return relabelled(flat, tuple(tuple(next(left) for _ in dim) for dim in sizes))
-
-
-def _axis_sizes(old: list[int], shape: Sequence[int]) -> list[list[int]]:
-    """Sizes of the axes of every new dimension: old ones where they fit, split or merged where they do not."""
-    left = list(old)
-    dims: list[list[int]] = []
-    for size in shape:
-        dim: list[int] = []
-        missing = size
-        while missing > 1:
-            axis = left.pop(0)
-            while missing % axis and axis % missing:
-                axis *= left.pop(0)
-            if missing % axis == 0:
-                dim.append(axis)
-                missing //= axis
-            else:
-                dim.append(missing)
-                left.insert(0, axis // missing)
-                missing = 1
-        dims.append(dim)
-    return dims
-
-
-def single(x: Table, dim: int) -> Table:
-    """One dimension as a single axis."""
-    return regrouped(x, dim, [x.shape[dim]])
-
-
-# --- two tables side by side -------------------------------------------------------------------------
-
-
-def aligned(x: Table, y: Table) -> tuple[Table, Table]:
-    """Both broadcast to one shape with the same axes."""
-    x, y = _padded(x, len(y.dims)), _padded(y, len(x.dims))
-    for dim in range(len(x.dims)):
-        x, y = aligned_dim(x, dim, y, dim)
-    return x, y
-
-
-def aligned_dim(x: Table, dx: int, y: Table, dy: int) -> tuple[Table, Table]:
-    """Dimension dx of x and dy of y with the same axes; a dimension of size 1 is repeated."""
-    if not x.dims[dx] or not y.dims[dy]:
-        return expanded(x, dx, y.dims[dy]) if not x.dims[dx] else x, expanded(y, dy, x.dims[dx]) if not y.dims[
-            dy
-        ] else y
-    sizes_x, sizes_y = [a.size for a in x.dims[dx]], [a.size for a in y.dims[dy]]
-    if sizes_x != sizes_y:
-        sizes = _common_factors(sizes_x, sizes_y)
-        x, y = regrouped(x, dx, sizes), regrouped(y, dy, sizes)
-    for i in range(len(x.dims[dx])):
-        axis = _axes.common(x.dims[dx][i], y.dims[dy][i])
-        x, y = refined(x, dx, i, axis), refined(y, dy, i, axis)
-    return x, y
-
-
-def _common_factors(a: list[int], b: list[int]) -> list[int]:
-    """The finest factorization that both can be split into, merging where neither divides the other."""
-    a, b, out = list(a), list(b), []
-    while a:
-        m, n = a.pop(0), b.pop(0)
-        while m % n and n % m:
-            if m < n:
-                m *= a.pop(0)
-            else:
-                n *= b.pop(0)
-        low = min(m, n)
-        out.append(low)
-        if m > low:
-            a.insert(0, m // low)
-        if n > low:
-            b.insert(0, n // low)
-    return out
-
-
-def _padded(x: Table, ndim: int) -> Table:
-    return relabelled(x, ((),) * (ndim - len(x.dims)) + x.dims)
-
-
-# --- backward ----------------------------------------------------------------------------------------
-
-
-def ancestors(tables: Sequence[Table]) -> list[Table]:
-    """The tables and everything they were computed from, in order of computation."""
-    seen: dict[int, Table] = {}
-    stack = list(tables)
-    while stack:
-        table = stack.pop()
-        if table.order not in seen:
-            seen[table.order] = table
-            stack.extend(table.parents)
-    return [seen[order] for order in sorted(seen)]
-
-
-def propagate(output: Table, cotangent: Array) -> None:
-    """Carry E g_I g_J from `output` to every table it was computed from."""
-    output.gradient = cotangent
-    for table in reversed(ancestors([output])):
-        if table.gradient is None or table.backward is None:
-            continue
-        conditions: Sequence[Array | None] = [None] * len(table.parents)
-        if table.condition is not None:
-            average = agreeing_average(table.gradient, table.axes)
-            conditions = table.condition(np.asarray(average) if table.conditional is None else table.conditional)
-        for passed, moment in table.passed_by(table.gradient):
-            passed.shadow += moment
-        received = table.backward(table.gradient)
-        for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
-            table.sent.append(0.0 if gradient is None else agreeing_average(gradient, parent.axes))
-            if gradient is not None:
-                _receive(parent, gradient, condition)
-
-
-def pulled(output: Table, sources: Sequence[Table]) -> float | None:
-    """Sum over the entries of `sources` of E (J^T r)^2, J from them to `output` and r ~ N(0, 1): ||J||_F^2.
-
-    None where `output` does not depend on them in a way that is known.
-    """
-    wanted = {s.order: s for s in sources}
-    first = min(wanted)
-    cotangent = np.zeros_like(output.second)
-    cotangent[tuple(slice(len(a.groups)) for a in output.axes)] = 1.0
-    gradients: dict[int, Array] = {output.order: cotangent}
-    tables = {output.order: output}
-    found = 0.0
-    is_reached = False
-    while tables:
-        table = tables.pop(max(tables))
-        gradient = gradients.pop(table.order)
-        if table.order in wanted:
-            found, is_reached = found + agreeing_average(gradient, table.axes) * table.size, True
-            continue
-        for passed, moment in table.passed_by(gradient):
-            if passed.order in wanted:
-                found, is_reached = found + moment * passed.size, True
-        if table.backward is None or table.order < first:
-            continue
-        for parent, received in zip(table.parents, table.backward(gradient), strict=True):
-            if received is not None and not parent.is_initial:
-                tables[parent.order] = parent
-                known = gradients.get(parent.order)
-                gradients[parent.order] = received if known is None else known + received
-    return found if is_reached else None
-
-
-def _receive(table: Table, gradient: Array, condition: Array | None) -> None:
-    """Add a gradient, and what is known of it given the value of the table."""
-    if condition is not None or table.conditional is not None:
-        known = 0.0 if table.gradient is None else agreeing_average(table.gradient, table.axes)
-        before = known if table.conditional is None else table.conditional
-        table.conditional = before + (agreeing_average(gradient, table.axes) if condition is None else condition)
-    table.gradient = gradient if table.gradient is None else table.gradient + gradient

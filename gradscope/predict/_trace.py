@@ -76,7 +76,7 @@ class Trace(TorchDispatchMode):
     def know(self, tensor: Tensor, value: Tensor) -> None:
         """Attach the numbers of a constant to its meta twin."""
         if hasattr(tensor, "_moments"):
-            del tensor._moments
+            del tensor._moments  # pyright: ignore[reportAttributeAccessIssue]
         tensor._known = value  # type: ignore[attr-defined]
 
     def know_numbers(self, tensor: Tensor, numbers: Any) -> None:
@@ -90,7 +90,7 @@ class Trace(TorchDispatchMode):
         if table.value is not None:
             tensor._known = table.value  # type: ignore[attr-defined]
         elif hasattr(tensor, "_known"):
-            del tensor._known
+            del tensor._known  # pyright: ignore[reportAttributeAccessIssue]
 
     def value(self, tensor: Tensor) -> Tensor | None:
         """The tensor itself, where it is a constant."""

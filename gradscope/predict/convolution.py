@@ -10,11 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._combine import added
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, relabelled, single
+from gradscope.predict._table import Change, Table, change, relabelled
+from gradscope.predict._view import single
 
 _UNIT = _axes.Axis((1,))
 LONGEST = 256  # spatial positions that are told apart; on longer axes borders are averaged
@@ -34,11 +35,11 @@ def convolution(call: Call) -> Table:
     for i, sources in enumerate(taps):
         shifted = _shifted(shifted, 2 + i, sources)
     fan_in = x.shape[1] / groups
-    out = _mixed_channels(shifted, weight, call.shape[1], fan_in)
+    out = _mixed_channels(x, shifted, weight, call.shape[1], fan_in)
     return out if bias is None else added(out, relabelled(bias, (*bias.dims, *((),) * len(taps))))
 
 
-def _mixed_channels(x: Table, weight: Table, channels: int, fan_in: float) -> Table:
+def _mixed_channels(source: Table, x: Table, weight: Table, channels: int, fan_in: float) -> Table:
     """Sum over input channels with independent weights; output channels are uncorrelated."""
     variance = weight.second_moment
     summed = x
@@ -63,7 +64,9 @@ def _mixed_channels(x: Table, weight: Table, channels: int, fan_in: float) -> Ta
         own[(0,) * own.ndim] = float(agreeing) / taps
         return [gradient, own]
 
-    return Table(spread.dims, spread.mean, spread.second, (spread, weight), backward, role="mix")
+    out = Table(spread.dims, spread.mean, spread.second, (spread, weight), backward, role="mix")
+    out.notes["realized"] = source
+    return out
 
 
 def _shifted(x: Table, dim: int, sources: Array) -> Table:
@@ -75,7 +78,7 @@ def _shifted(x: Table, dim: int, sources: Array) -> Table:
         x = change(x, dim, 0, Change((), (_UNIT,), np.array([1.0, 0.0]), np.ones(1)))
     elif not old.has_positions and not old.is_exchangeable:
         coarse = _axes.exchangeable(old.size)
-        x = change(x, dim, 0, Change((old,), (coarse,), *_axes.recast(old, coarse)))
+        x = change(x, dim, 0, Change((old,), (coarse,), *_partition.recast(old, coarse)))
         old = coarse
     new, pairs = _operator(old, sources.tobytes(), sources.shape)
     points = np.zeros((len(new.groups), len(old.groups)))
@@ -93,13 +96,13 @@ def _operator(old: Axis, flat: bytes, shape: tuple[int, int]) -> tuple[Axis, Arr
         both = np.mean([(s >= 0).mean() ** 2 for s in sources])
         return _axes.exchangeable(size), taps * np.diag([share, both])
     if max(size, old.size) > LONGEST:
-        coarse, _ = _axes.recast(old, _axes.exchangeable(old.size))
+        coarse, _ = _partition.recast(old, _axes.exchangeable(old.size))
         new, pairs = _operator(_axes.exchangeable(old.size), flat, shape)
         return new, pairs @ coarse
     new = _axes.spatial(size)
     fine = old if old.has_positions else _axes.spatial(old.size)
-    recast = np.eye(old.classes) if fine is old else _axes.recast(old, fine)[0]
-    return new, _axes.shared_taps(sources, fine, new) @ recast
+    recast = np.eye(old.classes) if fine is old else _partition.recast(old, fine)[0]
+    return new, _partition.shared_taps(sources, fine, new) @ recast
 
 
 def _sources(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Array, Table, axes_of, single
+from gradscope.predict._table import Array, Table, axes_of
+from gradscope.predict._view import single
 
 
 @rule("embedding")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._pieces import concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, constant, relabelled, single
+from gradscope.predict._table import Change, Table, change, constant, relabelled
+from gradscope.predict._view import single
 
 
 @rule("select")
@@ -127,7 +128,7 @@ def _picked(x: Table, dim: int, positions: np.ndarray) -> Table:
         raise NoRule("a choice of positions on a long axis")
     new = _axes.spatial(count, axis.reach) if axis.has_positions else _axes.exchangeable(count)
     matrix = np.eye(size)[positions]
-    pairs, points = _axes.lift(matrix, axis, new)
+    pairs, points = _partition.lift(matrix, axis, new)
     return change(x, dim, 0, Change((axis,), (new,), pairs, points))
 
 
@@ -146,7 +147,7 @@ def _bordered(x: Table, dim: int, before: int, after: int, value: float) -> Tabl
         matrix = np.zeros((size, axis.size))
         matrix[np.arange(axis.size) + before, np.arange(axis.size)] = 1.0
         new = _axes.spatial(size)
-        pairs, points = _axes.lift(matrix, axis, new)
+        pairs, points = _partition.lift(matrix, axis, new)
         return change(x, dim, 0, Change((axis,), (new,), pairs, points))
 
     def border(length: int) -> list[Table]:

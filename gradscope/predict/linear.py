@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from gradscope.predict import _axes
+from gradscope.predict._attention import Scores
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._combine import added
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._attention import Scores
-from gradscope.predict._table import Table, aligned_dim, permuted, refined, relabelled, scaled, single
-
+from gradscope.predict._table import Table, permuted, refined, relabelled, scaled
+from gradscope.predict._view import aligned_dim, single
 
 MOST_CLASSES = 1 << 21  # pairs of row and column classes that a product may have
 MOST_SCORE_CLASSES = 1 << 14  # of attention scores, which keep their kernels elsewhere
@@ -84,6 +84,8 @@ def product(x: Table, y: Table) -> Table:
         backward,
         role="mix" if y.is_initial or x.is_initial else "times",
     )
+    if out.role == "mix":
+        out.notes["realized"] = x if y.is_initial else y
     if scores is not None:
         out.notes["scores"] = scores
     return out

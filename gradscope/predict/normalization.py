@@ -7,7 +7,8 @@ import math
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._table import Table, relabelled, viewed
+from gradscope.predict._table import Table, relabelled
+from gradscope.predict._view import viewed
 from gradscope.predict.elementwise import applied
 
 

@@ -9,12 +9,14 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from gradscope.predict import _axes
+from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
-from gradscope.predict._gaussian import grid, lineage_of
+from gradscope.predict._gaussian import lineage_of
+from gradscope.predict._grid import grid
 from gradscope.predict._marginal import from_samples
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, along, change, single
+from gradscope.predict._table import Change, Table, along, change
+from gradscope.predict._view import single
 
 SAMPLES = 20000  # windows drawn to tabulate a maximum
 _CORRELATIONS = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.93, 0.98, 1.0])
@@ -139,7 +141,7 @@ def _routed(
         out = new[0] if new else _axes.Axis((1,))
         old_counts, new_counts = _axes.pair_counts(axis), _axes.pair_counts(out)
         old_counts = np.where(old_counts > 0, old_counts, np.inf)
-        shared = _axes.shared_taps(sources, axis, out) / sources.shape[0]
+        shared = _partition.shared_taps(sources, axis, out) / sources.shape[0]
         alone = along(alone, (shared * new_counts[:, None]).T / old_counts[:, None], start + i)
         apart = along(apart, (pairs * new_counts[:, None]).T / old_counts[:, None], start + i)
     return alone + apart
@@ -207,7 +209,7 @@ def _with_lattices(x: Table, windows: Sequence[Array]) -> Table:
 
 def _spatial_map(matrix: Array, axis: Axis) -> tuple[tuple[Axis, ...], Array]:
     new = _axes.spatial(matrix.shape[0])
-    pairs, _ = _axes.lift(matrix, axis, new)
+    pairs, _ = _partition.lift(matrix, axis, new)
     return ((new,) if matrix.shape[0] > 1 else ()), pairs
 
 
@@ -224,7 +226,7 @@ def _mapped(x: Table, dim: int, matrix: Array) -> Table:
     if max(matrix.shape) > _axes.ENUMERABLE // 2:
         raise NoRule("a window over a long axis")
     new = _axes.spatial(matrix.shape[0])
-    pairs, points = _axes.lift(matrix, axis, new)
+    pairs, points = _partition.lift(matrix, axis, new)
     if matrix.shape[0] == 1:
         return change(x, dim, 0, Change((axis,), (), pairs[0], points[0]))
     return change(x, dim, 0, Change((axis,), (new,), pairs, points))

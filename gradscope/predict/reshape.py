@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gradscope.predict import _axes
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled, viewed
+from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled
+from gradscope.predict._view import viewed
 
 
 @rule("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "_reshape_alias")

@@ -9,7 +9,8 @@ from gradscope.predict._attention import LONGEST, Attention
 from gradscope.predict._axes import Array
 from gradscope.predict._mask import with_open
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, constant, diagonal, single
+from gradscope.predict._table import Table, constant, diagonal
+from gradscope.predict._view import single
 
 ROWS = 256  # sampled rows
 LONGEST_ROW = 65536

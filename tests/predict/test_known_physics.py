@@ -11,7 +11,9 @@ from torch import nn
 from gradscope import predict
 
 
-def perceptron(activation: type[nn.Module], *, depth: int, width: int = 1 << 20, weight: float = 1.0, bias: float = 0.0):
+def perceptron(
+    activation: type[nn.Module], *, depth: int, width: int = 1 << 20, weight: float = 1.0, bias: float = 0.0
+):
     """A builder of a deep perceptron with weight variance `weight` / width and bias variance `bias`."""
 
     def build() -> nn.Module:
@@ -60,7 +62,9 @@ def test_tanh_gradient_shrinks_by_chi_per_layer(weight: float, chi: float):
 
 def test_batch_norm_makes_the_gradient_grow_by_pi_over_pi_minus_one():
     def build() -> nn.Module:
-        blocks = [(nn.Linear(1 << 20, 1 << 20, bias=False), nn.BatchNorm1d(1 << 20, eps=1e-12), nn.ReLU()) for _ in range(10)]
+        blocks = [
+            (nn.Linear(1 << 20, 1 << 20, bias=False), nn.BatchNorm1d(1 << 20, eps=1e-12), nn.ReLU()) for _ in range(10)
+        ]
         return nn.Sequential(*(layer for block in blocks for layer in block))
 
     gradient = gradients(predict.profile(build, signal(512, 1 << 20)))
