@@ -31,11 +31,11 @@ class Output:
     files: dict[Path, str]
 
     def put(self, report: Report) -> None:
-        """Write the files, then print."""
-        for path, name in self.files.items():
-            write(path, render(report, name))
+        """Print, then write the files: a full disk does not cost the answer."""
         if self.printed is not None:
             show(report, self.printed)
+        for path, name in self.files.items():
+            write(path, render(report, name))
 
 
 def plan(format: str | None, files: tuple[Path, ...]) -> Output:
@@ -45,16 +45,17 @@ def plan(format: str | None, files: tuple[Path, ...]) -> Output:
     `format`, or the terminal report, unless an explicit `format` already went to a file.
 
     Raises:
-        click.UsageError: no format for a file, or its folder does not exist.
+        click.UsageError: no format for a file, two formats for a file, or no folder for it.
     """
     by_suffix = {f.suffix: f.name for f in FORMATS if f.suffix}
     named: dict[Path, str] = {}
     for path in files:
         name = by_suffix.get(path.suffix, format)
         if name is None:
-            raise click.UsageError(
-                f"{path}: no format for this suffix; use {', '.join(sorted(by_suffix))} or --format."
-            )
+            known = ", ".join(sorted(by_suffix))
+            raise click.UsageError(f"{path}: no format for this suffix; use {known} or --format.")
+        if format not in (None, name):
+            raise click.UsageError(f"{path}: the suffix says {name}, --format says {format}; leave one of them out.")
         if not path.resolve().parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}.")
         named[path] = name

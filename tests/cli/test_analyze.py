@@ -77,6 +77,7 @@ def test_an_explicit_format_goes_to_the_file_alone(invoke, analysis, tmp_path: P
     [
         (["-o", "x.docx"], "no format for this suffix"),
         (["-o", "nowhere/x.json"], "no folder nowhere"),
+        (["-o", "x.md", "--format", "json"], "the suffix says markdown, --format says json"),
         (["--format", "yaml"], "'yaml' is not one of"),
         (["--select", "GS777"], "No diagnostic 'GS777'"),
         (["--ignore", "vanishing"], "No diagnostic 'vanishing'"),
@@ -109,6 +110,13 @@ def test_a_bug_of_ours_is_not_a_finding(invoke, analysis) -> None:
 def test_an_interrupt_is_quiet(invoke, analysis) -> None:
     analysis.answer = fail_with(KeyboardInterrupt())
     assert invoke("analyze", "m.py").status == 130
+
+
+def test_a_report_that_cannot_be_written_is_still_printed(invoke, analysis, tmp_path: Path) -> None:
+    result = invoke("analyze", "m.py", "-o", f"{tmp_path}/{'x' * 300}.json")
+    assert result.status == 2
+    assert "HEALTHY" in result.out
+    assert "cannot write: File name too long" in result.err
 
 
 def test_nothing_is_left_where_the_analysis_failed(invoke, analysis, tmp_path: Path) -> None:

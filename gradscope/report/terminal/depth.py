@@ -83,4 +83,4 @@ def _names(layers: Sequence[LayerProfile], drawn: Chart, width: int, look: Look)
     room = max(len(drawn.columns), min(width, _ROOM))
     first, last = (tail(look.clean(x.name), (room - 1) // 2, more=look.glyph("more")) for x in (layers[0], layers[-1]))
     gap = " " * (room - cell_len(first) - cell_len(last))
-    return " " * _AXIS + (f"{first}{gap}{last}" if len(layers) > 1 else first)
+    return " " * _AXIS + first + gap + last
