@@ -38,7 +38,7 @@ def junit(report: Report, look: Look) -> str:
     else:
         Tree.SubElement(case, "system-out").text = verdict
     Tree.indent(suite)
-    return Tree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+    return Tree.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def _details(finding: Finding, look: Look) -> str:

@@ -11,7 +11,7 @@ from tests.report import fixtures
 
 
 def suite(case: str) -> ElementTree.Element:
-    return ElementTree.fromstring(render(fixtures.ALL[case](), "junit"))
+    return ElementTree.fromstring(render(fixtures.ALL[case](), "junit").encode())
 
 
 @pytest.mark.parametrize("case", sorted(fixtures.ALL))
@@ -37,3 +37,8 @@ def test_the_failure_holds_layers_evidence_and_limit() -> None:
     assert failure is not None
     assert "slope: -0.26" in (failure.text or "")
     assert "limit: -0.1 decades per layer" in (failure.text or "")
+
+
+def test_the_declared_encoding_is_the_one_that_files_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "ascii")
+    assert render(fixtures.broken(), "junit").startswith("<?xml version='1.0' encoding='utf-8'?>")
