@@ -75,7 +75,7 @@ SICK: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "relu-16-default": (lambda: tower(16, nn.ReLU, width=32), (64,)),
     "relu-12-too-large": (lambda: tower(12, nn.ReLU, width=32, gain=4.0), (64,)),
     "sigmoid-8": (lambda: tower(8, nn.Sigmoid, width=32), (64,)),
-    "residual-12-without-norm": (lambda: Residual(12, 4), (1, 8, 8)),
+    "residual-10-without-norm": (lambda: Residual(10, 4), (1, 8, 8)),
 }
 HEALTHY: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "tanh-4": (lambda: tower(4, nn.Tanh, gain=1.2), (64,)),
