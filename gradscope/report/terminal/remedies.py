@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import groupby
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from gradscope.report._look import Look
 from gradscope.report._words import brief, count, number
-from gradscope.report.terminal._page import BLANK, STYLES, code, grid, heading, paragraph
+from gradscope.report.terminal._page import BLANK, INDENT, STYLES, code, grid, heading, paragraph
 from gradscope.schema import Report, Trial, Verification
 
 _CURVE = 6  # a loss curve takes one in so many columns of the page
@@ -19,7 +20,7 @@ _COUNTED = "_findings"  # how a verification calls the number of findings of a c
 
 
 def remedies(report: Report, look: Look) -> Iterator[RenderableType]:
-    """The best remedy in full, the others that helped and those that did not in a line each."""
+    """The best remedy in full, the others that helped in a line each, the rest by the reason against them."""
     accepted = [v for v in report.verifications if v.accepted]
     rejected = [v for v in report.verifications if not v.accepted]
     if accepted:
@@ -31,7 +32,13 @@ def remedies(report: Report, look: Look) -> Iterator[RenderableType]:
         yield grid([_line(v, look) for v in accepted[1:]], quiet_first=False)
     if rejected:
         yield heading("Not recommended", look)
-        yield grid([(v.remedy, look.clean(v.note)) for v in rejected])
+        for note, same in groupby(sorted(rejected, key=_note), key=_note):
+            yield paragraph(", ".join(v.remedy for v in same))
+            yield paragraph(look.clean(note), indent=2 * INDENT, style="dim")
+
+
+def _note(verification: Verification) -> str:
+    return verification.note
 
 
 def _best(verification: Verification, look: Look) -> Iterator[RenderableType]:

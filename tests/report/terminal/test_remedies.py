@@ -38,8 +38,16 @@ def test_only_the_best_remedy_is_shown_in_full() -> None:
 
 def test_what_did_not_help_is_named_with_its_reason_and_without_code() -> None:
     text = render(fixtures.sick(), "terminal")
-    assert re.search(r"Not recommended ─+\n  clip-threshold  the loss did not fall", text)
+    assert re.search(r"Not recommended ─+\n  clip-threshold\n    the loss did not fall", text)
     assert "clip(1.0)" not in text
+
+
+def test_one_reason_against_several_remedies_is_said_once() -> None:
+    bad, *_ = fixtures.sick().verifications
+    also = replace(bad, prescription=replace(bad.prescription, remedy="residual-scaling"))
+    text = render(replace(fixtures.sick(), verifications=(bad, also)), "terminal")
+    assert re.search(r"\n  clip-threshold, residual-scaling\n    the loss did not fall", text)
+    assert text.count("the loss did not fall") == 1
 
 
 def test_a_loss_that_blew_up_is_no_bar() -> None:
