@@ -132,6 +132,10 @@ def _torchvision(name: str) -> Built:
     import torchvision
 
     kwargs: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("meta"):
+        size = sum(p.numel() for p in torchvision.models.get_model(name, weights=None, **kwargs).parameters())
+    if size > _LARGEST:
+        raise MemoryError("too large")
     model = torchvision.models.get_model(name, weights=None, **kwargs)
     return _first_running(model, (_IMAGE, 96, 224))
 
