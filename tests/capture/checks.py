@@ -18,6 +18,7 @@ from gradscope.pytree import map_tensors, tensors_in
 from gradscope.schema import LayerCall, LayerGraph, Run, Subject, SubjectInfo
 
 SEED = 0
+_SHAPED_LIKE = ("reshape_as", "view_as", "type_as")  # only the shape or type of the second tensor is used
 Call = tuple[str, int]  # name of a module, and how many times it had run before
 
 
@@ -222,7 +223,8 @@ def _traced(traced: torch.fx.GraphModule, arguments: list[Any]) -> tuple[nx.DiGr
         if node not in interpreter.found:
             continue
         graph.add_node(node)
-        graph.add_edges_from((parent, node) for parent in node.all_input_nodes if parent in interpreter.found)
+        parents = node.all_input_nodes[:1] if node.target in _SHAPED_LIKE else node.all_input_nodes
+        graph.add_edges_from((parent, node) for parent in parents if parent in interpreter.found)
         if node.op == "call_module":
             calls[node] = (node.target, counts[node.target])
             counts[node.target] += 1

@@ -127,6 +127,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         c=conv(4, 2),
         first=First(),
     ),
+    "shaped-like": lambda: Traceable(lambda self, x: self.b(self.a(x).view_as(x)), a=conv(3, 3), b=conv(3, 2)),
     "unused": lambda: Traceable(lambda self, x: (self.b(x), self.a(x))[1], a=conv(3, 4), b=conv(3, 4)),
     "split": lambda: Traceable(
         lambda self, x: self.c(torch.cat([self.a(x[:, :1]), self.b(x[:, 1:])], 1)),
