@@ -9,7 +9,6 @@ from typing import Any
 
 from gradscope.schema import GradscopeError, Threshold
 
-
 _CORPUS = "separates small models that trained from models that did not"
 
 
@@ -54,7 +53,7 @@ class Config:
     network_iterations: int = 3  # bidiagonalization steps for the whole network
     block_iterations: int = 3  # bidiagonalization steps for the blocks, all blocks in one pass
     input_fake_trials: int = 150  # inputs tried without data before the search for example inputs gives up
-    input_real_trials: int = 12  # of those, inputs tried with real numbers, forward and backward
+    input_real_trials: int = 30  # of those, inputs tried with real numbers, forward and backward
     trial_steps: int = 60  # of a short training
     trial_steps_least: int = 12  # of a short training of a large model; below nothing can be told
     trial_seeds: int = 3  # data orders and initializations a model is trained with

@@ -70,6 +70,7 @@ class Estimate:
 
     @property
     def is_known(self) -> bool:
+        """Whether there is a number that may be compared."""
         return self.status == "ok"
 
     def is_above(self, threshold: float) -> bool:
@@ -282,6 +283,7 @@ class LayerProfile:
 
     @property
     def name(self) -> str:
+        """Name of the layer."""
         return self.node.name
 
 
@@ -404,6 +406,7 @@ class Verification:
 
     @property
     def remedy(self) -> str:
+        """Name of the remedy."""
         return self.prescription.remedy
 
 
@@ -443,14 +446,17 @@ class Report:
 
     @property
     def layers(self) -> tuple[LayerProfile, ...]:
+        """Every layer call in execution order."""
         return self.profile.layers
 
     @property
     def network(self) -> dict[str, Estimate]:
+        """The quantities of the network as a whole."""
         return self.profile.network
 
     @property
     def coverage(self) -> Coverage:
+        """How much of the model was seen."""
         return self.profile.coverage
 
     def to_json(self) -> str:

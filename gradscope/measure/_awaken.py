@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import networkx as nx
 import torch
 from torch import nn
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
 from gradscope.schema import Gap, LayerGraph
 
@@ -38,14 +39,14 @@ def awakened(model: nn.Module, names: Sequence[str], seed: int) -> Iterator[None
     parameters = dict(model.named_parameters())
     weights = [parameters[name] for name in names]
     generator = torch.Generator().manual_seed(seed)
-    with torch.autograd._unsafe_preserve_version_counter(tuple(weights)):
+    with _unsafe_preserve_version_counter(tuple(weights)):
         for weight in weights:
             drawn = torch.randn(weight.shape, generator=generator) / weight[0].numel() ** 0.5
             weight.detach().copy_(drawn)
     try:
         yield
     finally:
-        with torch.autograd._unsafe_preserve_version_counter(tuple(weights)):
+        with _unsafe_preserve_version_counter(tuple(weights)):
             for weight in weights:
                 weight.detach().zero_()
 

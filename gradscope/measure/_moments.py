@@ -31,7 +31,7 @@ def moments_of(tensor: Tensor) -> Tensor:
             return torch.tensor([torch.nan] * 3 + [torch.inf, 0.0, 1.0], dtype=torch.float64, device=x.device)
         low, high = x.aminmax()
     n = x.numel()
-    mean = sum(rows.sum(1).double().sum() for rows in _rows(x)) / n
+    mean = torch.stack([rows.sum(1).double().sum() for rows in _rows(x)]).sum() / n
     second = squared_norm(x) / n
     variance = second - mean * mean
     if bool(variance < _CANCELLED * second):
@@ -43,7 +43,7 @@ def moments_of(tensor: Tensor) -> Tensor:
 
 def squared_norm(x: Tensor) -> Tensor:
     """Sum of squares in float64; of values too large or too small to be squared in their own dtype as well."""
-    total = sum(torch.linalg.vector_norm(rows, dim=1).double().square().sum() for rows in _rows(x))
+    total = torch.stack([torch.linalg.vector_norm(rows, dim=1).double().square().sum() for rows in _rows(x)]).sum()
     if not bool(torch.isfinite(total)) or bool(total < _SUBNORMAL):
         total = torch.linalg.vector_norm(x, dtype=torch.float64).square()
     return total

@@ -19,7 +19,7 @@ from gradscope.spectra import operator_spectrum
 _AGREEMENT = 1e-3  # relative: two derivatives in float32 further apart are not of one function
 
 
-class Disagreement(Exception):
+class DisagreementError(Exception):
     """The two ways to differentiate do not give one operator."""
 
 
@@ -50,7 +50,7 @@ class JacobianOperator:
             v, image = self._first
             back, forth = sum(_dot(g, x) for g, x in zip(pulled, v, strict=True)), _dot(u, image)
             if not math.isclose(back, forth, rel_tol=_AGREEMENT):
-                raise Disagreement(f"<J^T u, v> = {back:.6g} but <u, J v> = {forth:.6g}")
+                raise DisagreementError(f"<J^T u, v> = {back:.6g} but <u, J v> = {forth:.6g}")
             self._is_checked = True
         return pulled
 
@@ -173,7 +173,11 @@ def _spectrum(
                 probability=1 - config.confidence,
                 iterations=iterations,
             )
-        except (RuntimeError, NotImplementedError, Disagreement) as error:  # a call on the way has no such derivative
+        except (
+            RuntimeError,
+            NotImplementedError,
+            DisagreementError,
+        ) as error:  # a call has no such derivative
             failures.append(str(error).splitlines()[0])
             continue
         assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Incoming = list[Tensor | None]
+Incoming = list[Any]  # a tangent, or None, for each tensor that was read
 Derivative = Callable[[Incoming], Any]
 Rule = Callable[[Any, Incoming], Derivative | None]
 
@@ -92,9 +92,11 @@ def _bias_and_product(step: Any, incoming: Incoming) -> Derivative | None:
 
 def _attention(step: Any, incoming: Incoming) -> Derivative | None:
     """softmax(q k^T s + mask) v, jointly in q, k and v; its weights are computed once."""
-    query, key, value = step.args[:3] if len(step.args) >= 3 else (None, None, None)
+    if len(step.args) < 3:
+        return None
+    query, key, value = step.args[:3]
     options = {**dict(zip(("attn_mask", "dropout_p", "is_causal"), step.args[3:], strict=False)), **step.kwargs}
-    if query is None or options.get("dropout_p") or options.get("enable_gqa") or len(incoming) > 4:
+    if options.get("dropout_p") or options.get("enable_gqa") or len(incoming) > 4:
         return None
     scale = options.get("scale") or query.shape[-1] ** -0.5
     scores = query @ key.mT * scale

@@ -105,7 +105,7 @@ class Recording(TorchFunctionMode):
         writes = [t for t in tensors_in(output) if t.is_floating_point()]
         changed = [i for i, (t, v) in enumerate(zip(reads, versions, strict=True)) if t._version != v]
         if reads and (writes or changed):
-            self.steps.append(Step(func, *before, tuple(reads), tuple(writes), tuple(changed)))
+            self.steps.append(Step(func, before[0], before[1], tuple(reads), tuple(writes), tuple(changed)))
         return output
 
 

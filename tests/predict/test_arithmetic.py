@@ -1,0 +1,23 @@
+"""Sums and products of tensors against many draws."""
+
+import torch
+from torch import nn
+
+from tests.predict.checks import Between, agree
+from tests.subjects import random
+
+
+def test_a_scaled_and_shifted_tensor() -> None:
+    agree(lambda: Between(lambda h: 3 * h - 1), random(32, 64))
+
+
+def test_a_residual_sum_adds_second_moments() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branch, self.show = nn.Linear(64, 64), nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.show(x + self.branch(x))
+
+    agree(Residual, random(64, 64))
