@@ -105,4 +105,5 @@ def _combined(norms: tuple[Estimate, ...], scale: float, constant: float, method
     )
     unknown: list[Status] = [n.status for n in norms if not n.is_known]
     inner = next((n.method for n in norms if n.method != "exact"), "exact")
-    return Estimate(value, low, high, method.replace("exact", inner), max(n.n for n in norms), unknown[0] if unknown else "ok")
+    status: Status = unknown[0] if unknown else "ok"
+    return Estimate(value, low, high, method.replace("exact", inner), max(n.n for n in norms), status)

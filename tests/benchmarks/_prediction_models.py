@@ -12,6 +12,7 @@ from torch import nn
 
 Case = tuple[Callable[[], nn.Module], Callable[[], dict[str, Any] | tuple[Any, ...]]]
 _TOKENS = 64
+_WIDTH = 1024
 
 
 def cases() -> dict[str, Case]:
@@ -28,17 +29,17 @@ def _perceptrons() -> dict[str, Case]:
     def build(activation: type[nn.Module], depth: int, weight: float, bias: float) -> nn.Module:
         layers: list[nn.Module] = []
         for _ in range(depth):
-            linear = nn.Linear(512, 512)
-            nn.init.normal_(linear.weight, 0.0, math.sqrt(weight / 512))
+            linear = nn.Linear(_WIDTH, _WIDTH)
+            nn.init.normal_(linear.weight, 0.0, math.sqrt(weight / _WIDTH))
             nn.init.normal_(linear.bias, 0.0, math.sqrt(bias))
             layers += [linear, activation()]
         return nn.Sequential(*layers)
 
     def blocks(is_before: bool) -> nn.Module:
-        return nn.Sequential(*[_Block(512, is_before) for _ in range(24)])
+        return nn.Sequential(*[_Block(_WIDTH, is_before) for _ in range(24)])
 
     def signal() -> tuple[Any, ...]:
-        return (torch.randn(16, 512),)
+        return (torch.randn(16, _WIDTH),)
 
     settings = {
         "tanh, ordered, 30 layers": (nn.Tanh, 30, 1.3, 0.05),
@@ -102,7 +103,7 @@ def _transformers() -> dict[str, Case]:
                     ffn_dim=2048,
                     num_attention_heads=8,
                     word_embed_proj_dim=512,
-                )  # fmt: skip
+                )
             ),
             decoder_tokens(4000),
         ),
@@ -119,8 +120,18 @@ def _torchvision() -> dict[str, Case]:
     def image() -> tuple[Any, ...]:
         return (torch.randn(4, 3, 224, 224),)
 
-    names = ("resnet18", "resnet50", "densenet121", "vgg11_bn", "vgg16", "mobilenet_v2", "convnext_tiny", "mnasnet1_0",
-             "shufflenet_v2_x1_0", "regnet_y_400mf")  # fmt: skip
+    names = (
+        "resnet18",
+        "resnet50",
+        "densenet121",
+        "vgg11_bn",
+        "vgg16",
+        "mobilenet_v2",
+        "convnext_tiny",
+        "mnasnet1_0",
+        "shufflenet_v2_x1_0",
+        "regnet_y_400mf",
+    )
     return {f"{name} (torchvision)": (_bound(models.get_model, name), image) for name in names}
 
 

@@ -63,9 +63,7 @@ def main() -> None:
         rows.append(f"| {name} | {train['seconds']:.2f} | {seconds:.1f} | {memory:.2f} |")
         print(rows[-1], flush=True)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    heading = (
-        "# The cost of an audit\n\n`python -m tests.benchmarks.audit`: one thread, median of 3.\n"
-    )
+    heading = "# The cost of an audit\n\n`python -m tests.benchmarks.audit`: one thread, median of 3.\n"
     RESULTS.write_text(heading + "\n" + "\n".join(rows) + "\n", encoding="utf-8")
 
 
