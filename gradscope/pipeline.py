@@ -60,9 +60,7 @@ def analyze(
     """
     from gradscope import load
 
-    subject = load.subject(
-        model, inputs, targets=targets, loss=loss, batches=batches, seed=seed, training=training
-    )
+    subject = load.subject(model, inputs, targets=targets, loss=loss, batches=batches, seed=seed, training=training)
     return audit(subject, prescribe=prescribe, select=select, ignore=ignore, config=config, on_progress=on_progress)
 
 
@@ -80,9 +78,7 @@ def audit(
     progress = on_progress or (lambda stage, fraction: None)
     seconds: dict[str, float] = {}
 
-    def examine(
-        examined: Subject, report: Progress | None = None
-    ) -> tuple[LayerGraph, Profile, tuple[Finding, ...]]:
+    def examine(examined: Subject, report: Progress | None = None) -> tuple[LayerGraph, Profile, tuple[Finding, ...]]:
         graph, profile = _measure(examined, config, report)
         return graph, profile, diagnose.findings(profile, config, select=select, ignore=ignore)
 
