@@ -14,6 +14,7 @@ from torch import Tensor
 from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.output import Head, head, main_tensor
 from gradscope.load.probe import GradientsInsideError
+from gradscope.load.streams import stream
 from gradscope.schema import GradscopeError
 
 Loss = Callable[[Any, Any], Tensor]
@@ -63,7 +64,7 @@ def _chosen(
         is_drawn = targets is None
         return Objective(loss, targets, f"{name}, given{' without targets' if is_drawn else ''}", None)
     found = head(output, inputs)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream(seed, "labels")
     if loss_name is not None:
         return _by_name(loss_name, found, targets, generator)
     if isinstance(targets, Tensor):
@@ -170,8 +171,7 @@ def _projection(found: Head, seed: int) -> Objective:
     def loss(output: Any, _: Any) -> Tensor:
         tensor = main_tensor(output)[1]
         tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
-        generator = torch.Generator().manual_seed(seed)
-        direction = torch.randn(tensor.shape, generator=generator).to(tensor)
+        direction = torch.randn(tensor.shape, generator=stream(seed, "projection")).to(tensor)
         return (tensor * direction).sum() / math.sqrt(tensor.numel() * max(1, tensor.shape[0] if tensor.dim() else 1))
 
     return Objective(loss, None, f"a fixed random projection{_on(found)}")

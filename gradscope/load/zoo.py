@@ -116,7 +116,7 @@ def _configuration_of_file(transformers: Any, path: str) -> Any:
         with open(path, encoding="utf-8") as file:
             values = json.load(file)
         kind = values.pop("model_type")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise GradscopeError(f"{path} is no Hugging Face configuration (JSON with a model_type): {error}.") from error
     types = transformers.models.auto.configuration_auto.CONFIG_MAPPING
     if kind not in types:

@@ -12,6 +12,7 @@ from torch import Tensor
 from gradscope.load.inputs import given, search
 from gradscope.load.output import named_tensors
 from gradscope.load.source import Source
+from gradscope.load.streams import stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def example(source: Source, inputs: Any, specs: Sequence[str], *, training: bool
         args, kwargs, targets = declared
         return Example(args, kwargs, "example_inputs() of the file", targets)
     candidate, facts = search.found(model, source.rebuild, training=training, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream(seed, "inputs")
     args, kwargs = facts.call(candidate.draw(generator, facts.dtype, facts.device))
     origin = f"found by trial from {candidate.label}; override with --input, inputs=... or example_inputs()"
     return Example(args, kwargs, origin)

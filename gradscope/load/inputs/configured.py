@@ -42,9 +42,8 @@ def arguments_by_name(facts: Facts) -> Iterator[Candidate]:
 def _companions(facts: Facts) -> Iterator[list[str]]:
     """Which further arguments to try, the most complete first."""
     sets = [["decoder_input_ids"]] if facts.setting("is_encoder_decoder") else []
-    if facts.setting("text_config") is not None:
-        sets += [["input_ids", "pixel_values", "image_grid_thw"]]
-        sets += [["input_ids", other] for other in ("pixel_values", "input_features", "input_values")]
+    sets += [["input_ids", "pixel_values", "image_grid_thw"]]
+    sets += [["input_ids", other] for other in ("pixel_values", "input_features", "input_values")]
     sets += [[], ["decoder_input_ids"], ["pixel_values"], ["input_ids"], ["bbox"], ["input_values"]]
     for index, names in enumerate(sets):
         if names not in sets[:index] and all(name in facts.parameters for name in names):

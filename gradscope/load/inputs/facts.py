@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 CONFIGURATIONS = ("config", "cfg", "args", "hparams", "hparam", "opt")
-SUBCONFIGURATIONS = ("text_config", "vision_config", "audio_config", "image_config", "qformer_config")
 IMAGE_SIZES = (
     "image_size", "img_size", "input_size", "input_resolution", "resolution", "sample_size", "im_size", "crop_size",
     "input_shape", "size", "image_height", "img_height",
@@ -84,10 +83,12 @@ class Facts:
 
     @cached_property
     def configurations(self) -> list[Any]:
-        """The model's configuration objects, the outermost first."""
-        outer = [c for name in CONFIGURATIONS if (c := vars(self.inner).get(name)) is not None]
-        inner = [c for o in outer for name in SUBCONFIGURATIONS if (c := _value(o, name)) is not None]
-        return outer + inner
+        """The model's configuration objects, the outermost first, then those inside them."""
+        found = [c for name in CONFIGURATIONS if (c := vars(self.inner).get(name)) is not None]
+        for outer in found:  # grows while it is read
+            parts = vars(outer).items() if hasattr(outer, "__dict__") else ()
+            found += [c for key, c in parts if key.endswith("_config") and c is not None and c not in found]
+        return found
 
     def number(self, *names: str, default: int = 0) -> int:
         """The first whole number found under one of `names` in the configurations or on the model."""

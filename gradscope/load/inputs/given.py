@@ -15,6 +15,7 @@ from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import TensorSpec, tree_map
 from gradscope.load.source import Source
+from gradscope.load.streams import stream
 from gradscope.schema import GradscopeError
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -56,7 +57,7 @@ def drawn(model: nn.Module, specs: Sequence[str], seed: int) -> Arguments:
         GradscopeError: a shape is not understood.
     """
     facts = Facts(model)
-    generator = torch.Generator().manual_seed(seed)
+    generator = stream(seed, "inputs")
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for text in specs:

@@ -45,10 +45,17 @@ def placeholders(message: str, candidate: Candidate, facts: Facts) -> Iterator[C
         return
     features = int(match[1])
     text = tokens(facts)
+    length = candidate.inputs["input_ids"].shape
     for count in dict.fromkeys((features // candidate.batch, features)):
-        if count and count * candidate.batch >= features:
-            shape = (text.shape[0] + count,)
-            yield candidate.changed(input_ids=replace(text, shape=shape, placeholder=(identifier, count)))
+        if not count or count * candidate.batch < features:
+            continue
+        longer = (text.shape[0] + count,)
+        along = {  # what goes with every token grows with the text, and marks the same places
+            name: replace(spec, shape=longer, placeholder=(1, count) if spec.values == "constant" else None)
+            for name, spec in candidate.inputs.items()
+            if isinstance(spec, TensorSpec) and spec.shape == length and spec.values in ("constant", "ones")
+        }
+        yield candidate.changed(**along, input_ids=replace(text, shape=longer, placeholder=(identifier, count)))
 
 
 def integers(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
@@ -106,16 +113,21 @@ def exchanged(message: str, candidate: Candidate, facts: Facts) -> Iterator[Cand
 
 def rank(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
     """ "not enough values to unpack (expected 5, got 4)": one more dimension, or one less."""
-    if candidate.main is None:
-        return
-    name, spec = candidate.main
-    named = re.search(r"must be a \dD tensor of shape \(batch_size, (\d+),", message)
-    if named:
-        yield candidate.resized(name, int(named[1]), *spec.shape)
-    elif re.search(r"not enough values to unpack|Dimension out of range|[Ee]xpected [2-5]D? .*got [1-4]D?", message):
-        yield from (candidate.resized(name, count, *spec.shape) for count in (1, 2, FRAMES))
-    elif "too many values to unpack" in message and len(spec.shape) > 1:
-        yield candidate.resized(name, *spec.shape[1:])
+    named = re.search(r"must be a (\d)D tensor of shape \(batch_size, (\d+),", message)
+    more = re.search(
+        r"not enough values to unpack \(expected \d+, got (\d)\)|Dimension out of range|got (\d)D", message
+    )
+    less = re.search(r"too many values to unpack \(expected (\d)\)", message)
+    for name, spec in candidate.inputs.items():
+        if not isinstance(spec, TensorSpec):
+            continue
+        dimensions = len(spec.shape) + 1
+        if named and dimensions < int(named[1]):
+            yield candidate.resized(name, int(named[2]), *spec.shape)
+        elif more and dimensions == int(more[1] or more[2] or dimensions):
+            yield from (candidate.resized(name, count, *spec.shape) for count in (1, 2, FRAMES))
+        elif less and dimensions > int(less[1]):
+            yield candidate.resized(name, *spec.shape[1:])
 
 
 def _joined(candidate: Candidate, got: int, wanted: int) -> Iterator[Candidate]:
@@ -141,15 +153,19 @@ def _near(estimate: int) -> list[int]:
 
 def numbers(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
     """ "Input height (32) doesn't match model (224)": try every number of the message as side or length."""
-    if candidate.main is None:
+    if not re.search(r"size|height|width|resolution|length|pixel|position", message) or "tensor a (" in message:
         return
-    name, spec = candidate.main
     said = [int(number) for number in re.findall(r"\d+", message) if 4 <= int(number) <= LARGEST_SIDE]
-    for number in list(dict.fromkeys(n for n in said if n not in spec.shape))[:NUMBERS_TRIED]:
-        if len(spec.shape) >= 3:
-            yield candidate.resized(name, *spec.shape[:-2], number, number)
-        elif spec.values == "ids" and len(spec.shape) == 1 and number < spec.shape[0]:
-            yield candidate.resized(name, number)
+    for name, spec in candidate.inputs.items():
+        if not isinstance(spec, TensorSpec) or (spec.is_floating and len(spec.shape) < 3):
+            continue
+        for number in list(dict.fromkeys(n for n in said if n not in spec.shape))[:NUMBERS_TRIED]:
+            if spec.is_floating:
+                shape = (*spec.shape[:-2], number, number)
+                yield candidate.changed(**{name: spec.resized(*shape)})
+                yield candidate.resized(name, *shape)
+            elif spec.values == "ids" and len(spec.shape) == 1 and number < spec.shape[0]:
+                yield candidate.resized(name, number)
 
 
 def dictionary(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:

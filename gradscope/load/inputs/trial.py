@@ -20,6 +20,7 @@ from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import Candidate
 from gradscope.load.output import differentiable, main_tensor
+from gradscope.load.streams import stream
 from gradscope.schema import GradscopeError
 
 SMALLEST_MAP = 4  # pixels a side of a feature map, below which a convolution sees mostly padding
@@ -95,7 +96,7 @@ class Trial:
         return Outcome(None, len(reached) / max(1, len(trainable)), min(sides, default=math.inf))
 
     def _call(self, model: nn.Module, candidate: Candidate) -> Any:
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = stream(self.seed, "inputs")
         inputs = candidate.draw(generator, self.facts.dtype, self.facts.device)
         args, kwargs = self.facts.call(inputs)
         with torch.compiler.set_stance("force_eager"):
@@ -130,7 +131,7 @@ def _is_unfakeable(error: BaseException) -> bool:
 
 def _backward(outputs: list[Tensor]) -> None:
     """Send a random gradient into every output, so that nothing cancels."""
-    generator = torch.Generator().manual_seed(0)
+    generator = stream(0, "trial")
     gradients = [torch.randn(t.shape, generator=generator).to(t) for t in outputs]
     try:
         torch.autograd.backward(outputs, gradients)
@@ -143,7 +144,7 @@ def _fill_zeros(model: nn.Module) -> None:
 
     A residual branch with a zero scale passes no gradient whatever its inputs are, and here the inputs are judged.
     """
-    generator = torch.Generator().manual_seed(0)
+    generator = stream(0, "trial")
     with torch.no_grad():
         for parameter in model.parameters():
             if not is_lazy(parameter) and not bool(parameter.any()):
