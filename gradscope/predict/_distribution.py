@@ -96,8 +96,8 @@ def share_of_ones(share: float, *, family: str, scale: float = 1.0) -> Distribut
 
 def thinned(distribution: Distribution, zeros: float) -> Distribution:
     """A share `zeros` of the entries set to zero."""
-    keep = shuffled(torch.arange(QUANTILES)) >= round(zeros * QUANTILES)
-    return Distribution("sparse", distribution.quantiles * keep)
+    sparse = mixed(distribution, constant(0.0), zeros)
+    return Distribution("sparse", sparse.quantiles)
 
 
 def of_value(value: Tensor) -> Distribution:

@@ -60,7 +60,7 @@ class Lineage:
 
     Attributes:
         base: the Gaussian table.
-        value, slope: f and f' on the grid, two (nodes, points).
+        value, slope: f and f' on the grid, two (nodes, points) in single precision.
         trail: the tables on the way from the base, each with the slope of f with respect to it: gradients skip them on
             their way to the base, so they are told.
     """
@@ -98,7 +98,7 @@ def lineage_of(x: Table) -> Lineage:
         x.lineage = lineage.onward(parent, lineage.value * factor, np.full_like(lineage.slope, factor))
     if x.lineage is None:
         base = _base(x)
-        value = base.points
+        value = base.points if base.points.strides[-1] == 0 else base.points.astype(np.float32)
         x.lineage = Lineage(base, value, np.broadcast_to(1.0, value.shape))
     return x.lineage
 
@@ -141,17 +141,20 @@ def _nodes(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
 
 
 def evaluated(function: Callable[[Tensor], Tensor], points: Array) -> tuple[Array, Array]:
-    """The op and its derivative on the grid, by running it: two arrays shaped like `points`."""
+    """The op and its derivative on the grid, by running it in double precision: two arrays shaped like `points`.
+
+    They are kept in single precision: of a large model there are many.
+    """
     if points.strides[-1] == 0:
         value, slope = evaluated(function, points[:, :1].copy())
         return np.broadcast_to(value, points.shape), np.broadcast_to(slope, points.shape)
     # Inside a dispatch mode autograd is switched off below Python; it is switched on again for this one call.
     autograd = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
     with torch.enable_grad(), autograd:
-        x = torch.from_numpy(np.ascontiguousarray(points)).requires_grad_()
+        x = torch.from_numpy(np.ascontiguousarray(points, dtype=float)).requires_grad_()
         y = function(x)
         slope = torch.autograd.grad(y.sum(), x)[0] if y.requires_grad else torch.zeros_like(x)
-    return _finite(y.detach().double().numpy()), _finite(slope.numpy())
+    return _finite(y.detach().float().numpy()), _finite(slope.float().numpy())
 
 
 def _finite(values: Array) -> Array:
