@@ -81,18 +81,21 @@ def verify(
     if best.verification.accepted and best.outcome is not None:
         entrant, nothing = verifier.entrant(best.verification.prescription), best.outcome
     report("prescribe: settings", 0.9)
-    return tuple(attempt.verification for attempt in attempts), _recipe(arena, entrant, nothing, config)
+    return tuple(attempt.verification for attempt in attempts), _recipe(subject, arena, entrant, nothing, config)
 
 
 def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verification, ...]:
     return tuple(Verification(p, False, {}, {}, None, None, reason) for p in prescriptions)
 
 
-def _recipe(arena: Arena, entrant: Entrant, outcome: Outcome, config: Config) -> dict[str, dict[str, Any]]:
+def _recipe(
+    subject: Subject, arena: Arena, entrant: Entrant, outcome: Outcome, config: Config
+) -> dict[str, dict[str, Any]]:
     """Settings rehearsed on the model that reached this outcome; none for one that does not learn."""
     start, gain = outcome.curves[0][0], config.trial_gain.value
     if not outcome.finals[0] <= start - gain * abs(start):
         return {}
-    rehearsal = Rehearsal(arena, entrant, outcome.setting.method)
+    info = subject.info
+    rehearsal = Rehearsal(arena, entrant, outcome.setting.method, info.dtype, info.device.partition(":")[0], gain)
     settings = {item.name: item.advise(rehearsal) for item in REMEDIES if isinstance(item, Advice)}
     return {name.replace("-", "_"): values for name, values in settings.items() if values}

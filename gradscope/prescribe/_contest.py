@@ -14,6 +14,9 @@ from gradscope.prescribe._task import Batch, Task
 from gradscope.prescribe._training import SETTINGS, Hooks, Setting, final, train, trainable
 from gradscope.schema import Estimate, Trial
 
+Tune = Callable[[nn.Module, Optimizer], None]
+"""What is done to the optimizer of a model before the first step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
@@ -21,11 +24,20 @@ class Entrant:
 
     Attributes:
         make: seed -> a fresh model.
-        tune: what is done to the model's optimizer before the first step.
+        tune: what is done to its optimizer.
     """
 
     make: Callable[[int], nn.Module]
-    tune: Callable[[nn.Module, Optimizer], None] = lambda model, optimizer: None
+    tune: Tune = lambda model, optimizer: None
+
+    def with_tune(self, more: Tune) -> Entrant:
+        """The same, and something more done to the optimizer."""
+
+        def both(model: nn.Module, optimizer: Optimizer) -> None:
+            self.tune(model, optimizer)
+            more(model, optimizer)
+
+        return Entrant(self.make, both)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,11 +44,13 @@ class Task:
         batches: (seed, most) -> at most so many batches; the same for the same seed.
         loss: (output, targets) -> the scalar to minimise.
         words: what the data and the loss are, for the report.
+        is_real: whether the data are the user's.
     """
 
     batches: Callable[[int, int], list[Batch]]
     loss: Callable[[Any, Any], Tensor]
     words: str
+    is_real: bool = False
 
 
 def learning_task(subject: Subject) -> Task:
@@ -58,9 +60,9 @@ def learning_task(subject: Subject) -> Task:
     loss that is linear in the output has no minimum; the squared distance to fixed random targets replaces it.
     """
     if subject.batches is not None:
-        return Task(lambda seed, most: _given(subject, seed, most), subject.loss, "your batches")
+        return Task(lambda seed, most: _given(subject, seed, most), subject.loss, "your batches", is_real=True)
     example = Batch(subject.args, dict(subject.kwargs), subject.targets)
-    is_varied = _samples(example) > 1 and _still_runs(subject, example)
+    is_varied = sample_count(example) > 1 and _still_runs(subject, example)
     words = f"{MEMORISED} variations of the example inputs" if is_varied else "the example inputs"
 
     def memorised(seed: int, most: int) -> list[Batch]:
@@ -79,7 +81,7 @@ def _given(subject: Subject, seed: int, most: int) -> list[Batch]:
     return [Batch(*as_call(inputs), targets) for inputs, targets in batches]
 
 
-def _samples(batch: Batch) -> int:
+def sample_count(batch: Batch) -> int:
     """The first dimension that all inputs share; 0 if they do not share one."""
     sizes = {t.shape[0] if t.ndim else 0 for t in tensors_in((batch.args, batch.kwargs))}
     return sizes.pop() if len(sizes) == 1 else 0
@@ -87,7 +89,7 @@ def _samples(batch: Batch) -> int:
 
 def _variation(batch: Batch, generator: torch.Generator) -> Batch:
     """A batch of the same kind: each feature, and each target, shuffled between the samples."""
-    samples = _samples(batch)
+    samples = sample_count(batch)
 
     def shuffled(tensor: Tensor) -> Tensor:
         if tensor.dim() == 0 or tensor.shape[0] != samples or tensor.dtype == torch.bool:

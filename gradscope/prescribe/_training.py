@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +60,12 @@ class Hooks:
     Attributes:
         before_step: called with the model and the number of the step between `backward()` and `step()`.
         factor: number of the step -> what its loss is multiplied by before `backward()`.
+        context: makes what the forward pass and the loss run in.
     """
 
     before_step: Callable[[nn.Module, int], None] = lambda model, step: None
     factor: Callable[[int], float] = lambda step: 1.0
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext
 
 
 def train(
@@ -92,7 +95,8 @@ def train(
         for step in range(steps):
             batch = batches[step % len(batches)].cloned()
             optimizer.zero_grad(set_to_none=True)
-            value = loss(model(*batch.args, **batch.kwargs), batch.targets)
+            with hooks.context():
+                value = loss(model(*batch.args, **batch.kwargs), batch.targets)
             losses.append(value.item())
             if not abs(losses[-1]) <= DIVERGED * max(1.0, abs(losses[0])):
                 return [*losses[:-1], *[math.inf] * (steps - step)]

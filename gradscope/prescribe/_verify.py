@@ -14,6 +14,9 @@ from gradscope.prescribe._copies import is_of_training, treated, treated_subject
 from gradscope.prescribe._evidence import burden, is_milder, numbers, summary
 from gradscope.schema import Finding, Prescription, Profile, Subject, Verification
 
+NOTHING_LEFT = 0.01
+"""Share of the first loss that a training may leave for nothing to be left to gain."""
+
 Facts = tuple[Profile, tuple[Finding, ...]]
 
 
@@ -114,20 +117,30 @@ class Verifier:
         except Exception as error:  # as above
             return attempt.closed(f"a copy cannot be trained with it: {words(error)}")
         gain = self.config.trial_gain.value
-        wins = sum(end <= loss - gain * abs(loss) for end, loss in zip(outcome.finals, idle, strict=False))
+        wins = sum(end <= self.to_win(loss) for end, loss in zip(outcome.finals, idle, strict=False))
         seeds = len(self.arena.seeds)
         is_accepted = wins >= math.ceil(2 / 3 * seeds)
         note = f"at least {gain:.0%} less loss than without it in {wins} of {seeds} seeds, on {self.arena.words}"
         verification = replace(attempt.verification, accepted=is_accepted, trial=outcome.trial(), note=note)
         return Attempt(verification, attempt.left, outcome=outcome)
 
+    def to_win(self, idle: float) -> float:
+        """The loss to reach where doing nothing reaches `idle`: a tenth of it less, and 1 % of the first loss."""
+        return idle - max(self.config.trial_gain.value * abs(idle), NOTHING_LEFT * abs(self.start))
+
     @property
-    def idle(self) -> tuple[float, ...]:
-        """Per seed, the loss without any remedy: of training, of not training, or of knowing nothing."""
+    def start(self) -> float:
+        """The loss before training: of the untouched model, or of knowing nothing if that is less."""
         expected = self.before[0].network.get("expected_loss")
         uninformed = expected.value if expected is not None and expected.is_known else math.inf
-        starts = [curve[0] for curve in self.nothing.curves]
-        return tuple(min(end, start, uninformed) for end, start in zip(self.nothing.finals, starts, strict=True))
+        return min(self.nothing.curves[0][0], uninformed)
+
+    @property
+    def idle(self) -> tuple[float, ...]:
+        """Per seed, the loss without any remedy: of training, or of not even training."""
+        return tuple(
+            min(end, curve[0], self.start) for end, curve in zip(self.nothing.finals, self.nothing.curves, strict=True)
+        )
 
 
 def words(error: Exception) -> str:

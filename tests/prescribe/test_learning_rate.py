@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,8 +24,10 @@ from tests.subjects import subject
 def rehearsal(model: nn.Module, method: Method, steps: int = 60) -> Rehearsal:
     inputs, targets = next(batches()(0))
     one = subject(model, inputs, loss=F.cross_entropy, targets=targets, classes=10, batches=batches())
-    arena = Arena(learning_task(one), Plan(steps, 1, 6, 1, False), 0)
-    return Rehearsal(arena, Entrant(lambda seed: seeded(lambda: tower(3, nn.Tanh, gain=1.2))), method)
+    arena = Arena(learning_task(one), Plan(steps, 2, 6, 1, False), 0)
+    return Rehearsal(
+        arena, Entrant(lambda seed: seeded(lambda: tower(3, nn.Tanh, gain=1.2))), method, "float32", "cpu", 0.1
+    )
 
 
 @pytest.mark.parametrize("method", [ADAM, MOMENTUM], ids=lambda method: method.name)
@@ -47,4 +50,4 @@ def test_a_model_that_cannot_be_trained_gets_none() -> None:
             return self.layer(x) * math.nan
 
     one = rehearsal(Broken(), ADAM)
-    assert learning_rate(Rehearsal(one.arena, Entrant(lambda seed: Broken()), ADAM)) == {}
+    assert learning_rate(replace(one, entrant=Entrant(lambda seed: Broken()))) == {}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
-from gradscope.prescribe import clip_threshold as module
+from gradscope.prescribe import clip as module
 from gradscope.prescribe._training import MOMENTUM
-from gradscope.prescribe.clip_threshold import clip_threshold
+from gradscope.prescribe.clip import clip
 from tests.prescribe.test_learning_rate import rehearsal
 
 
 def test_a_broken_batch_does_little_harm_and_few_steps_are_clipped() -> None:
-    found = clip_threshold(rehearsal(nn.Linear(64, 10), MOMENTUM))
+    found = clip(rehearsal(nn.Linear(64, 10), MOMENTUM))
     print(found)
     assert found["loss_after_a_broken_batch"] < found["loss_after_a_broken_batch_unclipped"]
     assert 0.001 <= float(found["steps_clipped"].rstrip("%")) / 100 <= 0.15
