@@ -65,9 +65,15 @@ def audit(name: str) -> bool:
 
 
 def index() -> str:
-    """A row for every audit that is there."""
+    """A row for every audit that is there, and a link to every other table by its title."""
     rows = [_row(name) for name in SAMPLES if (FOLDER / f"{name}.json").exists()]
-    return HEAD + "".join(rows)
+    pages = sorted(path for path in FOLDER.rglob("*.md") if path.name != "README.md")
+    links = [f"- [{_title(page)}]({page.relative_to(FOLDER).as_posix()})\n" for page in pages]
+    return HEAD + "".join(rows) + "\n## Other tables\n\n" + "".join(links)
+
+
+def _title(page: Path) -> str:
+    return page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
 def _row(name: str) -> str:
