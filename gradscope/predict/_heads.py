@@ -127,7 +127,7 @@ def operator_of(sums: Sums, queries: Axis, keys: Axis) -> Array:
     products = _products(sums.groups, queries)
     if keys.is_lattice:
         flat = _axes.pair_classes(keys).ravel()
-        return np.stack([np.bincount(flat, p.ravel(), keys.classes) for p in products])
+        return np.stack([np.bincount(flat, p.ravel(), keys.classes).astype(np.float64) for p in products])
     index = np.arange(len(keys.groups))
     products[:, index, index] -= sums.squares
     return np.concatenate([sums.squares, products.reshape(queries.classes, -1)], axis=1)

@@ -202,7 +202,7 @@ def _drawn(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Distribu
     if name == "exponential_":
         return Distribution("derived", -torch.log1p(-distribution.probabilities()) / option(1, "lambd", 1.0))
     if name == "eye":
-        rows, columns = args[0], args[1] if len(args) > 1 else args[0]
+        rows, columns = args[0], args[1] if len(args) > 1 else args[0]  # pyright: ignore[reportGeneralTypeIssues]
         return distribution.share_of_ones(min(rows, columns) / (rows * columns), family="identity")
     return None
 

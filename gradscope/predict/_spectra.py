@@ -13,13 +13,14 @@ from gradscope.predict._grid import grid
 from gradscope.predict._layers import Layer
 from gradscope.schema import Estimate
 
+_SAMPLED = "scaled_dot_product_attention"  # its gradient is sampled anew for every cotangent: too slow for one number
 METHOD = "random-matrix theory"
 Drawn = Callable[[Tensor], Distribution | None]
 
 
 def rms_gain(layer: Layer) -> Estimate | None:
     """sqrt(||J||_F^2 / n) over the n entries of the layer's inputs; None for a source."""
-    if layer.table is None or not layer.sources or layer.kind == "input":
+    if layer.table is None or not layer.sources or layer.kind == "input" or layer.op == _SAMPLED:
         return None
     if any(source is layer.table for source in layer.sources):
         return Estimate.exact(1.0, "mean-field")
@@ -35,10 +36,9 @@ def spectral_norm(layer: Layer, drawn: Drawn) -> Estimate | None:
     module = layer.module
     if module is None or layer.table is None:
         return None
-    if isinstance(module, nn.Linear):
+    is_matrix = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"  # Hugging Face's transposed one
+    if is_matrix and isinstance(module.weight, Tensor):
         return _matrix(module.weight, drawn, *module.weight.shape)
-    if type(module).__name__ == "Conv1D":  # Hugging Face's transposed linear layer
-        return _matrix(module.weight, drawn, *module.weight.shape)  # pyright: ignore[reportArgumentType]
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups == 1:
         taps, stride = math.prod(module.kernel_size), math.prod(module.stride)
         return _matrix(module.weight, drawn, module.out_channels / stride, module.in_channels, taps)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
@@ -141,7 +143,7 @@ def _routed(
         out = new[0] if new else _axes.Axis((1,))
         old_counts, new_counts = _axes.pair_counts(axis), _axes.pair_counts(out)
         old_counts = np.where(old_counts > 0, old_counts, np.inf)
-        shared = _partition.shared_taps(sources, axis, out) / sources.shape[0]
+        shared = _partition.shared_taps(cast(NDArray[np.int64], sources), axis, out) / sources.shape[0]
         alone = along(alone, (shared * new_counts[:, None]).T / old_counts[:, None], start + i)
         apart = along(apart, (pairs * new_counts[:, None]).T / old_counts[:, None], start + i)
     return alone + apart

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 import statistics
 import subprocess
 import sys
@@ -114,10 +115,47 @@ _HEADING = (
 )
 
 
+# --- shapes that no laptop holds ---------------------------------------------------------------------
+
+_LLAMA = {"vocab_size": 128256, "num_key_value_heads": 8, "max_position_embeddings": 8192, "rope_theta": 5e5}
+_SIZES: dict[str, tuple[int, dict[str, Any]]] = {  # tokens, configuration
+    "GPT-2": (64, {}),
+    "Llama 70B": (
+        2048,
+        {"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64},
+    ),
+    "Llama 405B": (
+        2048,
+        {"hidden_size": 16384, "intermediate_size": 53248, "num_hidden_layers": 126, "num_attention_heads": 128},
+    ),
+}
+
+
+def size(name: str) -> str:
+    """One row: what a prediction of this shape costs, on one thread, beyond the import."""
+    import transformers
+
+    torch.set_num_threads(1)
+    tokens, shape = _SIZES[name]
+    if shape:
+        configuration = transformers.LlamaConfig(**_LLAMA, **shape)
+        build: Any = lambda: transformers.LlamaForCausalLM(configuration)  # noqa: E731
+    else:
+        build = lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config())  # noqa: E731
+    transformers.LlamaForCausalLM, transformers.GPT2LMHeadModel  # noqa: B018 - imported before the clock starts
+    inputs = {"input_ids": torch.randint(1, 1000, (1, tokens)), "use_cache": False}
+    start = time.process_time()
+    profile = predict.profile(build, lambda: ((), inputs))
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parameters = sum(math.prod(p.shape) for p in profile.parameters)
+    return f"| {name} | {parameters / 1e9:.1f} billion | {tokens} | {seconds:.1f} | {peak:.0f} |"
+
+
 # --- the table ---------------------------------------------------------------------------------------
 
 
-def table(rows: Sequence[dict[str, Any]], failures: Sequence[str]) -> str:
+def table(rows: Sequence[dict[str, Any]], sizes: Sequence[str], failures: Sequence[str]) -> str:
     """The report."""
     lines = [
         *_HEADING,
@@ -139,6 +177,7 @@ def table(rows: Sequence[dict[str, Any]], failures: Sequence[str]) -> str:
     for what, median, tail in (("activation", 0.05, 0.2), ("gradient", 0.15, 0.5)):
         good = sum(m <= median and t <= tail for m, t in zip(medians[what], tails[what], strict=True))
         lines.append(f"{what}: {good} of {len(rows)} models have median <= {median} and p90 <= {tail} bits.")
+    lines += ["", "| shape | parameters | tokens | CPU s | peak MiB |", "|---|---|---|---|---|", *sizes]
     if failures:
         lines += ["", "Not predicted:", "", *(f"- {failure}" for failure in failures)]
     return "\n".join(lines) + "\n"
@@ -159,13 +198,12 @@ def _quantiles(errors: Sequence[float]) -> str:
 def main(select: str = "") -> None:
     """Examine every model whose name contains `select`, each in a process of its own, and write the table."""
     rows, failures = [], []
+    sizes = [_in_process(f"size:{name}") for name in _SIZES] if not select else []
     for name in cases():
         if select not in name:
             continue
-        command = [sys.executable, "-m", "tests.benchmarks.predict", name]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=60 * _MINUTES, check=True)
-            rows.append(json.loads(done.stdout.splitlines()[-1]))
+            rows.append(_in_process(name))
         except subprocess.CalledProcessError as error:
             failures.append(f"{name}: {error.stderr.strip().splitlines()[-1][:200]}")
         except subprocess.TimeoutExpired:
@@ -174,8 +212,15 @@ def main(select: str = "") -> None:
             moments = {k: _quantiles(rows[-1][k]["errors"]) for k in ("activation", "gradient")}
             print(name, moments, f"{rows[-1]['seconds']:.1f} s", flush=True)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(table(rows, failures), encoding="utf-8")
+    RESULTS.write_text(table(rows, sizes, failures), encoding="utf-8")
+
+
+def _in_process(name: str) -> Any:
+    command = [sys.executable, "-m", "tests.benchmarks.predict", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * _MINUTES, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
-    print(json.dumps(examine(*sys.argv[1:2])))
+    wanted = sys.argv[1]
+    print(json.dumps(size(wanted.removeprefix("size:")) if wanted.startswith("size:") else examine(wanted)))
