@@ -21,7 +21,7 @@ def contractive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
     ## How it is decided
     The whole interval of the layer's rms gain, the root mean square of its Jacobian's singular values, is
     below the threshold. Normalizations are left out: they undo the scale of
-    what came before them. It is a finding only where the network as a whole shrinks the gradient, by half the decades
+    what came before them. It is a finding only where the network as a whole shrinks the gradient, by the decades
     that vanishing-gradient warns of: what the other layers make up for does no harm.
 
     ## What to do
@@ -32,7 +32,7 @@ def contractive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
     """
     threshold = config.contractive_jacobian
     total, _ = gradient_decades(profile)
-    if -total <= config.vanishing_gradient_warning.value / 2:
+    if -total <= config.vanishing_gradient_warning.value:
         return
     for layer in trunk(profile):
         gain = layer.rms_gain

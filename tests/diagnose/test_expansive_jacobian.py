@@ -10,7 +10,7 @@ from tests.diagnose.profiles import layer, moments, profile
 
 def found(op: str, gain: Estimate) -> list[str]:
     sick = replace(layer(1, op=op), rms_gain=gain)
-    return [f.name for f in expansive_jacobian(profile([replace(sick, gradient=moments(1e3)), layer(2)]), Config())]
+    return [f.name for f in expansive_jacobian(profile([replace(sick, gradient=moments(1e4)), layer(2)]), Config())]
 
 
 def test_fires_when_the_whole_interval_is_beyond() -> None:
