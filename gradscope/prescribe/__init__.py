@@ -50,6 +50,9 @@ def verify(
     `config.trial_gain` less loss than doing nothing on two of three seeds. One that changes the optimizer leaves
     the model as it is: there the trial alone decides. The user's model is only copied.
 
+    Settings for the training loop are rehearsed with the best accepted prescription, or with the model as it is.
+    Without prescriptions that takes the user's own batches: on invented data there would be nothing to say.
+
     Args:
         prescriptions: what to try.
         subject: the model, its inputs and its loss.
@@ -61,7 +64,7 @@ def verify(
     Returns:
         Verifications, accepted ones first and best first; and settings for the training loop, by name.
     """
-    if not prescriptions:
+    if not prescriptions and subject.batches is None:
         return (), {}
     report = progress or (lambda what, fraction: None)
     step = step_seconds([layer.node for layer in before[0].layers], subject.info.trainable_parameters)
@@ -77,9 +80,9 @@ def verify(
         return _untried(prescriptions, f"a copy of the model cannot be trained: {words(error)}"), {}
     verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config)
     attempts = verifier.verified(prescriptions, report)
-    best = attempts[0]
-    if best.verification.accepted and best.outcome is not None:
-        entrant, nothing = verifier.entrant(best.verification.prescription), best.outcome
+    for best in attempts[:1]:
+        if best.verification.accepted and best.outcome is not None:
+            entrant, nothing = verifier.entrant(best.verification.prescription), best.outcome
     report("prescribe: settings", 0.9)
     return tuple(attempt.verification for attempt in attempts), _recipe(subject, arena, entrant, nothing, config)
 

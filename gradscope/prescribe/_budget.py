@@ -71,7 +71,7 @@ def plan(step: float, candidates: int, settings: int, config: Config) -> Plan | 
     for tried in (settings, FEW_SETTINGS):
         nothing = tried + seeds - 1  # trainings
         each = tried / SCREENING + FINALISTS + seeds - 1
-        for number in range(candidates, 0, -1):
+        for number in range(max(candidates, 1), 0, -1):
             steps = min(config.trial_steps, int(affordable / (nothing + number * each)))
             if steps >= config.trial_steps_least:
                 is_cut = steps < config.trial_steps or number < candidates

@@ -122,11 +122,23 @@ def test_a_cured_model_gets_a_recipe() -> None:
     assert 0 < recipe["learning_rate"]["value"] <= recipe["learning_rate"]["largest_stable"] / 4
 
 
-def test_no_prescriptions_cost_nothing() -> None:
-    def never(one: Subject) -> Facts:
-        raise AssertionError("measured again")
+def never(one: Subject) -> Facts:
+    raise AssertionError("measured again")
 
-    assert verify([], sick(), examine(sick()), again=never, config=CONFIG) == ((), {})
+
+def test_no_prescriptions_cost_nothing() -> None:
+    one = replace(sick(), batches=None)
+    assert verify([], one, examine(one), again=never, config=CONFIG) == ((), {})
+
+
+def test_a_healthy_model_gets_a_recipe_on_its_users_data() -> None:
+    inputs, targets = next(batches()(0))
+    model = seeded(lambda: tower(2, nn.Tanh, gain=1.2, width=32))
+    one = subject(model, inputs, loss=F.cross_entropy, targets=targets, classes=10, batches=batches(size=32))
+    found, recipe = verify([], one, examine(one), again=never, config=CONFIG)
+    print(recipe)
+    assert found == ()
+    assert recipe["learning_rate"]["value"] > 0
 
 
 def test_a_copy_that_cannot_be_trained_is_rejected_with_its_reason() -> None:
@@ -136,9 +148,6 @@ def test_a_copy_that_cannot_be_trained_is_rejected_with_its_reason() -> None:
 
 
 def test_a_change_of_the_optimizer_is_judged_by_the_trial_alone() -> None:
-    def never(one: Subject) -> Facts:
-        raise AssertionError("the model is as it was")
-
     faster = "for group in optimizer.param_groups:\n    group['lr'] *= 0"
     found = verified(("frozen", faster), again=never)["frozen"]
     assert not found.accepted
