@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from gradscope.load.inputs.facts import LARGEST_SIDE, Facts
 from gradscope.load.inputs.layers import SIDES
-from gradscope.load.inputs.names import all_by_name, by_name, tokens
+from gradscope.load.inputs.names import LENGTH, all_by_name, by_name, tokens
 from gradscope.load.inputs.spec import UNNAMED, Candidate, Fields, TensorSpec
 
 Rule = Callable[[str, Candidate, Facts], Iterator[Candidate]]
 
 NUMBERS_TRIED = 4  # of a message
 FRAMES = 4  # of a clip
+ENLARGEMENT = 4  # of a side that is too small
 ESTIMATE_ERROR = 8  # pixels or steps around an estimated size
 
 
@@ -125,7 +126,8 @@ def rank(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate
         if named and dimensions < int(named[1]):
             yield candidate.resized(name, int(named[2]), *spec.shape)
         elif more and dimensions == int(more[1] or more[2] or dimensions):
-            yield from (candidate.resized(name, count, *spec.shape) for count in (1, 2, FRAMES))
+            counts = (LENGTH, 1) if len(spec.shape) == 1 else (1, 2, FRAMES)
+            yield from (candidate.resized(name, count, *spec.shape) for count in counts)
         elif less and dimensions > int(less[1]):
             yield candidate.resized(name, *spec.shape[1:])
 
@@ -151,9 +153,21 @@ def _near(estimate: int) -> list[int]:
     return sorted(near, key=lambda n: (n not in SIDES, abs(n - estimate)))
 
 
+def enlarged(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
+    """ "Kernel size can't be greater than actual input size": an image of four times the side."""
+    if not re.search(r"Kernel size can't be greater|[Oo]utput size is too small|too small", message):
+        return
+    for name, spec in candidate.inputs.items():
+        if isinstance(spec, TensorSpec) and spec.is_floating and len(spec.shape) >= 2:
+            kept = spec.shape[:-2] if len(spec.shape) >= 3 else spec.shape[:-1]
+            larger = (size * ENLARGEMENT for size in spec.shape[len(kept) :])
+            yield candidate.resized(name, *kept, *larger)
+
+
 def numbers(message: str, candidate: Candidate, facts: Facts) -> Iterator[Candidate]:
     """ "Input height (32) doesn't match model (224)": try every number of the message as side or length."""
-    if not re.search(r"size|height|width|resolution|length|pixel|position", message) or "tensor a (" in message:
+    is_about_size = re.search(r"size|height|width|resolution|length|pixel|position", message)
+    if not is_about_size or re.search(r"tensor a \(|[Kk]ernel", message):
         return
     said = [int(number) for number in re.findall(r"\d+", message) if 4 <= int(number) <= LARGEST_SIDE]
     for name, spec in candidate.inputs.items():
@@ -189,5 +203,5 @@ def dictionary(message: str, candidate: Candidate, facts: Facts) -> Iterator[Can
 
 
 RULES: tuple[Rule, ...] = (
-    asked_argument, placeholders, integers, channels, rank, exchanged, flattened, dictionary, numbers,
+    asked_argument, placeholders, integers, channels, rank, exchanged, flattened, dictionary, enlarged, numbers,
 )  # fmt: skip

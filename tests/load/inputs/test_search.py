@@ -154,7 +154,7 @@ MODELS = {
     "large images": (lambda: stem(5), "input float32 (4, 3, 224, 224)"),
     "grey images": (lambda: Flat(body=nn.Conv2d(1, 4, 5), head=nn.Linear(4 * 24 * 24, 10)), "x float32 (8, 1, 28, 28)"),
     "game screens": (atari, "input float32 (8, 4, 84, 84)"),
-    "audio": (lambda: nn.Sequential(nn.Conv1d(1, 4, 80, 16), nn.ReLU(), nn.Flatten()), "input float32 (8, 1, 128)"),
+    "audio": (lambda: nn.Sequential(nn.Conv1d(1, 4, 80, 16), nn.ReLU(), nn.Flatten()), "input float32 (8, 1, 256)"),
     "video": (lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.Flatten()), "input float32 (8, 3, 8, 32, 32)"),
     "frames": (lambda: Clip(body=nn.Conv2d(3, 4, 3), head=nn.Linear(4, 3)), "x float32 (8, 4, 3, 32, 32)"),
     "points": (lambda: Points(first=nn.Linear(3, 16), last=nn.Linear(16, 4)), "x float32 (8, 64, 3)"),
