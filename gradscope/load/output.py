@@ -98,10 +98,13 @@ def head(output: Any, inputs: tuple[Tensor, ...]) -> Head:
     Logits are what comes unactivated out of a linear layer or convolution, with at least two classes, and does
     not have the shape of an input (an autoencoder or a denoiser returns what it was given).
     """
-    losses = [(n, t) for n, t in named_tensors(output) if _key(n) == "loss" and t.dim() == 0 and t.requires_grad]
-    name, tensor = losses[0] if losses else main_tensor(output)
-    if tensor.dim() == 0 or losses:
-        return Head(name, tensor, "loss" if tensor.is_floating_point() and tensor.dim() == 0 else "features")
+    losses = [(n, t) for n, t in named_tensors(output) if "loss" in _key(n) and t.dim() == 0 and t.requires_grad]
+    whole = [(n, t) for n, t in losses if _key(n) == "loss"]
+    if losses and not whole and len(losses) == len(list(named_tensors(output))):
+        return Head("", torch.stack([t for _, t in losses]).sum(), "loss")  # a detector returns nothing else
+    name, tensor = whole[0] if whole else main_tensor(output)
+    if tensor.dim() == 0:
+        return Head(name, tensor, "loss" if tensor.is_floating_point() else "features")
     if tensor.dim() < 2 or tensor.is_complex():
         return Head(name, tensor, "features")
     for dimension in dict.fromkeys((tensor.dim() - 1, 1)):

@@ -90,6 +90,13 @@ def test_a_loss_that_the_model_returns_is_its_own():
     assert head(output, ()).name == "['loss']"
 
 
+def test_the_losses_of_a_detector_are_summed():
+    output = {"loss_box": X.mean(), "loss_class": X.pow(2).mean()}
+    found = head(output, ())
+    assert found.meaning == "loss"
+    torch.testing.assert_close(found.tensor, X.mean() + X.pow(2).mean())
+
+
 @pytest.mark.parametrize(
     ("output", "says"),
     [

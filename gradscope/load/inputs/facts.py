@@ -18,8 +18,8 @@ IMAGE_SIZES = (
     "input_shape", "size", "image_height", "img_height",
 )  # fmt: skip
 LENGTHS = (
-    "block_size", "max_seq_len", "seq_len", "context_length", "max_len", "n_ctx", "sequence_length", "max_length",
-    "max_position_embeddings", "n_positions", "max_seq_length", "seq_length", "window_size", "context_size",
+    "block_size", "max_seq_len", "seq_len", "context_length", "max_len", "n_ctx", "sequence_length",
+    "max_position_embeddings", "n_positions", "max_seq_length", "seq_length", "context_size",
 )  # fmt: skip
 VOCABULARIES = ("vocab_size", "n_vocab", "vocabulary_size", "num_tokens", "ntoken")
 PLACEHOLDERS = ("image_token_id", "image_token_index", "audio_token_id", "audio_token_index", "video_token_id")
