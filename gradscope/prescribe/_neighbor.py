@@ -102,7 +102,9 @@ def _activation(node: LayerNode, function: Callable[[Tensor], Tensor] | None) ->
 def _function(graph: LayerGraph, model: nn.Module, node: LayerNode) -> Callable[[Tensor], Any] | None:
     """The node's own computation as a function of one tensor."""
     if node.kind == "module":
-        module = model.get_submodule(node.path)
+        module = dict(model.named_modules()).get(node.path)
+        if module is None:  # it is called, but not a part of the model
+            return None
         is_plain = sum(p.numel() for p in module.parameters()) <= 1  # PReLU has one
         return copy.deepcopy(module).double().eval() if is_plain else None
     calls = [

@@ -41,7 +41,7 @@ def condition(model: nn.Module, names: Collection[str]) -> str:
 def program(*parts: str) -> str:
     """The parts as one text that imports what it uses."""
     body = "\n".join(parts)
-    imports = [f"import {name}" for name in ("re", "torch") if re.search(rf"\b{name}\.", body)]
+    imports = [f"import {name}" for name in ("math", "re", "torch") if re.search(rf"\b{name}\.", body)]
     return "\n".join([*imports, "", body]) if imports else body
 
 

@@ -12,15 +12,14 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from gradscope.prescribe._insertion import insertion, unnormalized
 from gradscope.prescribe._remedy import SIGNAL_PROPAGATION, Case, Change, remedy
 from gradscope.prescribe._text import names, program
 
-CHANNELS_PER_GROUP = 8
-"""Near the 16 of the paper's table 3, for networks that are narrower than its ResNet-50."""
+GROUPS = 8
+"""At most; as many as divide the channels."""
 
 
 @remedy(resolves=SIGNAL_PROPAGATION, applicability="unsafe")
@@ -28,13 +27,9 @@ def group_normalization(case: Case) -> Iterator[Change]:
     """One change: all convolutions that an activation follows."""
     layers = [layer for layer in unnormalized(case) if layer.is_convolution]
     if layers:
-        kinds: dict[str, list] = {}
-        for layer in layers:
-            channels = len(layer.weight)
-            groups = channels // math.gcd(channels, CHANNELS_PER_GROUP)
-            kinds.setdefault(f"GroupNorm({groups}, module.out_channels)", []).append(layer)
+        norm = f"GroupNorm(math.gcd({GROUPS}, module.out_channels), module.out_channels)"
         yield Change(
-            program(*(insertion(case, group, norm) for norm, group in kinds.items())),
+            program(insertion(case, layers, norm)),
             tuple(layer.name for layer in layers),
             f"Standardizes the output of {names([x.name for x in layers])} sample by sample, whatever its scale.",
         )

@@ -125,3 +125,8 @@ def test_the_later_of_two_joining_paths_decides() -> None:
     graph = graph_of(subject(model, torch.randn(4, 8)))
     (last,) = (node.index for node in graph.nodes if node.name == "second")
     assert before(graph, model, last).op == "relu"
+
+
+def test_a_module_that_is_no_part_of_the_model_is_unknown() -> None:
+    outside = nn.SiLU()
+    assert follower_of_first(Program(lambda m, h, x: m.second(outside(h)))).kind == "unknown"

@@ -73,3 +73,15 @@ def test_a_bilinear_layer_and_an_embedding_are_left_alone() -> None:
             return self.head(self.pair(e, e))
 
     assert names(Model(), torch.tensor([1, 2])) == ["head"]
+
+
+def test_a_module_that_only_holds_a_matrix_is_no_linear_layer() -> None:
+    class Router(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.softmax(x @ self.weight.T, -1)
+
+    assert names(nn.Sequential(nn.Linear(4, 4), Router()), torch.randn(2, 4)) == ["0"]
