@@ -20,12 +20,24 @@ def limit_files(largest_gib: float) -> None:
 
 
 def limit_memory(memory_gib: float) -> None:
-    """Map at most `memory_gib` of address space beyond what is mapped now; Linux only."""
+    """Map at most `memory_gib` of address space beyond what is mapped now, and no more than is free; Linux only.
+
+    Should memory run out all the same, the system ends this process first and not an innocent one.
+    """
     if not sys.platform.startswith("linux"):  # macOS accepts the limit and does not enforce it
         return
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
     with open("/proc/self/statm", encoding="ascii") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
-    _lower(resource.RLIMIT_AS, mapped + int(memory_gib * GIB))
+    _lower(resource.RLIMIT_AS, mapped + min(int(memory_gib * GIB), _free_memory()))
+
+
+def _free_memory() -> int:
+    """Bytes that a new process can use without pushing others out."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        available = next(line for line in file if line.startswith("MemAvailable:"))
+    return int(available.split()[1]) * 1024
 
 
 def leave_network() -> bool:
