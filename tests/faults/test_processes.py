@@ -102,7 +102,6 @@ def test_runs_at_the_same_time_do_not_meet(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 def test_when_the_caller_ends_so_does_the_child(number, tmp_path):
     (tmp_path / "model.py").write_text(
         f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
