@@ -15,7 +15,7 @@ test: $(READY) ## the test suite
 lint: $(READY) ## formatting, style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 reports: $(READY) ## regenerate the sample audits under reports/
 	$(BIN)/python reports/make_reports.py

@@ -12,6 +12,7 @@ from torch import nn
 from gradscope.borrow import borrowed
 from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.given import described
+from gradscope.pytree import map_tensors
 
 
 def output(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, training: bool, seed: int) -> Any:
@@ -27,14 +28,20 @@ def output(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *
         with borrowed(model, training=training, seed=seed), torch.compiler.set_stance("force_eager"):
             try:
                 with torch.autograd.graph.saved_tensors_hooks(_forget, _refuse):
-                    return model(*args, **kwargs)
+                    return _called(model, args, kwargs)
             except GradientsInsideError:
-                return model(*args, **kwargs)
+                return _called(model, args, kwargs)
     except USER_ERRORS as error:
         layer = _layer(model, error)
         doing = f"The forward pass through {layer}" if layer else "The forward pass"
         hint = f"The inputs were {described(model, args, kwargs)}; change them with --input."
         raise failure(doing, error, hint=hint) from error
+
+
+def _called(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The output for copies of the inputs, since a model may write into them."""
+    args, kwargs = map_tensors((args, dict(kwargs)), torch.clone)
+    return model(*args, **kwargs)
 
 
 class GradientsInsideError(Exception):

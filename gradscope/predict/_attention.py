@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradscope.predict import _axes, _partition
@@ -124,18 +125,18 @@ class Attention:
         if self.scores.noise:
             scores += math.sqrt(self.scores.noise) * rng.standard_normal(scores.shape)
         if self.scores.is_open is not None:
-            scores = np.where(self._open_rows(), scores, -np.inf)
+            scores = np.where(self._open_rows(count), scores, -np.inf)
         scores -= np.where(np.isfinite(top := scores.max(-1, keepdims=True)), top, 0.0)
         weights = np.exp(scores)
         return weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
 
-    def _open_rows(self) -> Array:
+    def _open_rows(self, count: int) -> NDArray[np.bool_]:
+        """Open entries of the representative queries; masks that differ between windows or samples take turns."""
         is_open = self.scores.is_open
         assert is_open is not None
-        while is_open.ndim > 2:
-            is_open = is_open[0]
-        rows = [r if is_open.shape[-2] > 1 else 0 for r in self.rows]
-        return is_open[rows].numpy()
+        masks = is_open.reshape(-1, *is_open.shape[-2:])
+        rows = self.rows if masks.shape[-2] > 1 else np.zeros(len(self.rows), dtype=int)
+        return masks[np.arange(count if masks.shape[0] > 1 else 1) % masks.shape[0]][:, rows].numpy()
 
     # --- with values --------------------------------------------------------------------------------
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 ENUMERABLE = 512  # longest axis whose pairs are listed one by one
-RESOLVED = 16  # longest spatial axis that is resolved fully
+RESOLVED = 10  # longest spatial axis that is resolved fully
 BORDER = 2  # positions from the border that a lattice tells apart
 _CACHE = 4096
 

@@ -11,6 +11,22 @@ from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
 
+def taken_out(func: Any, args: Any, kwargs: Any, value_of: Callable[[Tensor], Tensor | None]) -> Any:
+    """The result of an operator that carries a constant off the meta device; None if it does not."""
+    name = func._schema.name.split("::")[1]
+    if name == "_to_copy":
+        device = kwargs.get("device")
+        if device is None or torch.device(device).type == "meta" or args[0].device.type != "meta":
+            return None
+    elif name != "_local_scalar_dense" or args[0].device.type != "meta":
+        return None
+    value = value_of(args[0])
+    if value is None:
+        return None
+    with _disable_current_modes():
+        return value.item() if name == "_local_scalar_dense" else func(value, *args[1:], **kwargs)
+
+
 def tensors_of(tree: Any) -> list[Tensor]:
     """Every tensor in nested arguments, in order."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

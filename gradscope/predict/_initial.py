@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gradscope.predict import _distribution as distribution
-from gradscope.predict._constants import on_cpu, tensors_of
+from gradscope.predict._constants import on_cpu, taken_out, tensors_of
 from gradscope.predict._distribution import Distribution
 
 LARGEST_VALUE = 1 << 24  # entries of a constant that is computed for real
@@ -96,6 +96,9 @@ class Initializations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        number = taken_out(func, args, kwargs, self.value)
+        if number is not None:
+            return number
         output = func(*args, **kwargs)
         name = func._schema.name.split("::")[1]
         written = output if isinstance(output, Tensor) else None

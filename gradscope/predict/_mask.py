@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gradscope.predict._table import Table
 
-FORBIDDING = -1e4  # an additive bias below this rules an entry out, in every precision
+FORBIDDING = -50.0  # an additive bias below this rules an entry out: e^-50 of what it would have been
 
 
 def mask_of(value: Tensor) -> Tensor | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,6 +13,9 @@ from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._table import Change, Table, along, change, refined, relabelled
 from gradscope.predict._view import aligned_dim, single
+
+LARGE = 200_000  # entries of a table above which a concatenation keeps few groups apart
+FEW = 5
 
 
 def taken(x: Table, dim: int, start: int, length: int) -> Table:
@@ -104,7 +109,18 @@ def concatenated(tables: Sequence[Table], dim: int) -> Table:
         return [np.moveaxis(g[own], 0, at) for own in owners]
 
     dims = (*tables[0].dims[:dim], (axis,), *tables[0].dims[dim + 1 :])
-    return Table(dims, np.moveaxis(mean, 0, at), np.moveaxis(second, 0, at), tuple(tables), backward)
+    out = Table(dims, np.moveaxis(mean, 0, at), np.moveaxis(second, 0, at), tuple(tables), backward)
+    return out
+
+
+def bundled(tables: Sequence[Table], dim: int) -> Table:
+    """Tables side by side; many large ones are first put together in a few bundles, each of one group."""
+    rest = max(t.second.size // max(1, math.prod(a.classes for a in t.dims[dim])) for t in tables)
+    if len(tables) <= FEW or rest * len(tables) ** 2 <= LARGE:
+        return concatenated(tables, dim)
+    edges = np.linspace(0, len(tables), FEW + 1).round().astype(int)
+    bundles = [bundled(tables[i:j], dim) for i, j in itertools.pairwise(edges)]
+    return concatenated([refined(single(b, dim), dim, 0, _axes.exchangeable(b.shape[dim])) for b in bundles], dim)
 
 
 def _classes_of(part: Axis, start: int, groups: int) -> list[int]:

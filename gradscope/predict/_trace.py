@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
-from gradscope.predict._constants import on_cpu, tensors_of
+from gradscope.predict._constants import on_cpu, taken_out, tensors_of
 from gradscope.predict._fixed import table_of_value
 from gradscope.predict._initial import LARGEST_VALUE, Initializations
 from gradscope.predict._rules import RULES, Call, NoRule, Rule
@@ -23,6 +23,7 @@ _RANDOM = {"randn", "rand", "randint", "randperm", "normal_", "uniform_", "berno
 _OVERWRITES = {"normal_", "uniform_", "bernoulli_", "exponential_", "fill_", "zero_", "copy_"}
 
 
+_BY_SHAPE = {"new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like"}
 LARGEST_CACHED = 1 << 20  # entries of a constant whose table is kept
 
 
@@ -141,8 +142,11 @@ class Trace(TorchDispatchMode):
         kwargs = kwargs or {}
         name = func._schema.name.split("::")[1]
         inputs = tensors_of((args, kwargs))
+        number = taken_out(func, args, kwargs, self.value)
+        if number is not None:
+            return number
         if name == "_local_scalar_dense":
-            return self._scalar(inputs[0])
+            return self._undecided(inputs[0])
         output = func(*args, **kwargs)
         with _disable_current_modes():
             outputs = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
@@ -154,23 +158,22 @@ class Trace(TorchDispatchMode):
                 self._apply(name, func, args, kwargs, outputs)
         return output
 
-    def _scalar(self, tensor: Tensor) -> Any:
-        value = self.value(tensor)
-        if value is not None:
-            with _disable_current_modes():
-                return value.item()
+    def _undecided(self, tensor: Tensor) -> Any:
+        """A number that depends on data; zero stands for it."""
         self.fallbacks.reasons["a decision that depends on data"] += 1
-        return tensor.dtype.is_floating_point * 0.0 if tensor.dtype.is_floating_point else 0
+        return False if tensor.dtype == torch.bool else 0.0 if tensor.dtype.is_floating_point else 0
 
     def _is_constant(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> bool:
         if name in _RANDOM or name.startswith(("empty", "new_empty")) or name == "embedding":
             return False
         if sum(t.numel() for t in outputs) > LARGEST_VALUE:
             return False
-        return all(self.value(t) is not None for t in inputs)
+        return name in _BY_SHAPE or all(self.value(t) is not None for t in inputs)
 
     def _compute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: list[Tensor]) -> None:
-        values = tensors_of(on_cpu(func, args, kwargs, self.value))
+        by_shape = func._schema.name.split("::")[1] in _BY_SHAPE
+        value_of = (lambda t: torch.empty(t.shape, dtype=t.dtype)) if by_shape else self.value
+        values = tensors_of(on_cpu(func, args, kwargs, value_of))
         for tensor, value in zip(outputs, values, strict=True):
             self.know(tensor, value)
 

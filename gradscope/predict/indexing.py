@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from gradscope.predict import _axes, _partition
-from gradscope.predict._pieces import concatenated, stacked, taken
+from gradscope.predict._pieces import bundled, concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Change, Table, change, constant, relabelled
 from gradscope.predict._view import single
+from gradscope.predict.embedding import looked_up
 
 
 @rule("select")
@@ -58,7 +59,7 @@ def unbind(call: Call) -> list[Table]:
 def concatenate(call: Call) -> Table:
     """Tensors side by side."""
     tables = [t for t in call.args[0] if t.size and len(t.dims) == len(call.shape)]
-    return concatenated(tables, call.given(1, "dim", 0) % len(call.shape))
+    return bundled(tables, call.given(1, "dim", 0) % len(call.shape))
 
 
 @rule("stack")
@@ -99,15 +100,14 @@ def index(call: Call) -> Table:
     given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
     if any(i.value is None for _, i in given):
         raise NoRule("an index that depends on data")
-    if len(given) == 1 and given[0][1].value.ndim <= 1:
+    is_lookup = [dim for dim, _ in given] == [0] and len(x.dims) <= 2 and x.is_initial
+    if len(given) == 1 and given[0][1].value.ndim <= 1 and not is_lookup:
         dim, positions = given[0][0], given[0][1].value
         if positions.dtype.is_floating_point is False and str(positions.dtype) == "torch.bool":
             positions = positions.nonzero().flatten()
         out = _picked(x, dim, positions.reshape(-1).numpy())
         return out if given[0][1].value.ndim else _dropped(out, dim)
-    from gradscope.predict.embedding import looked_up
-
-    if [dim for dim, _ in given] == [0] and len(x.dims) <= 2:
+    if is_lookup:
         return looked_up(x, given[0][1].value)
     raise NoRule("indexing of several dimensions")
 

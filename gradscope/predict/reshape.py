@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from gradscope.predict import _axes
-from gradscope.predict._rules import Call, rule
+from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled
 from gradscope.predict._view import viewed
 
@@ -22,6 +24,17 @@ def view(call: Call) -> Table:
 def copy(call: Call) -> Table:
     """The same numbers."""
     return call.args[0]
+
+
+@rule("as_strided")
+def as_strided(call: Call) -> Table:
+    """A view, where it keeps all entries in order."""
+    x, shape, strides = call.args[:3]
+    contiguous = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    is_ordered = all(n == 1 or s == c for n, s, c in zip(shape, strides, contiguous, strict=True))
+    if math.prod(shape) != x.size or not is_ordered:
+        raise NoRule("overlapping or reordered strides")
+    return viewed(x, shape)
 
 
 @rule("detach")

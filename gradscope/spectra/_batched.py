@@ -78,6 +78,7 @@ def _iterate(systems: Systems, start: Tensor, runs, settled, goal: Goal, is_maxi
         beta = _lengths(w)
         v = _divided(w, beta)
         for i, a, b in zip(alive, alpha.flatten().tolist(), beta.flatten().tolist(), strict=True):
+            runs[i].rows = u.shape[1]
             _extend(runs[i], a, b)
         rows = [row for row, i in enumerate(alive) if not _is_done(runs[i], settled[i])]
         if is_maximum_wanted:

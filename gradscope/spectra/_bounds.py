@@ -35,22 +35,32 @@ def _largest_value(alphas: np.ndarray, betas: np.ndarray, accuracy: float = 0.0)
     return math.sqrt(max(largest, 0.0))
 
 
-def terminated_value(alphas: Sequence[float], betas: Sequence[float], tail: int) -> float:
-    """Largest singular value once the matrix is continued with the mean of its last `tail` coefficients.
+def continued_value(alphas: Sequence[float], betas: Sequence[float], tail: int, *, rows: int, columns: int) -> float:
+    """Largest singular value once the matrix is continued as its last `tail` coefficients suggest.
 
-    The coefficients of an operator whose singular values fill one band settle after a few steps, so a matrix
-    continued with them has that band's edge (Haydock, "The recursive solution of the Schrödinger equation",
-    Solid State Physics 35, 1980: the square-root terminator).
+    The coefficients of an operator whose singular values fill one band settle after a few steps, and a matrix
+    continued with their mean has that band's edge (Haydock, "The recursive solution of the Schrödinger equation",
+    Solid State Physics 35, 1980). Here α²ⱼ / (1 - (j - 1) / rows) and β²ⱼ / (1 - j / columns) are continued: those
+    are constant for a matrix of independent entries (Dumitriu and Edelman, "Matrix models for beta ensembles", 2002).
+
+    Args:
+        alphas: diagonal, length k.
+        betas: superdiagonal; entries past k - 1 are ignored.
+        tail: how many coefficients are averaged.
+        rows: entries of the operator's output; `columns`: of its input.
     """
     k = len(alphas)
-    if k < 3:
+    more = min(4 * k, rows - k, columns - k)
+    if k < 3 or more <= 0:
         return ritz_value(alphas, betas)
     tail = max(2, min(tail, k - 2))
-    a, b = np.empty(5 * k), np.empty(5 * k - 1)
+    down, right = 1 / rows, 1 / columns
+    alpha = sum(alphas[i] ** 2 / (1 - i * down) for i in range(k - tail, k)) / tail
+    beta = sum(betas[i] ** 2 / (1 - (i + 1) * right) for i in range(k - 1 - tail, k - 1)) / tail
+    a, b, place = np.empty(k + more), np.empty(k + more - 1), np.arange(k, k + more)
     a[:k], b[: k - 1] = alphas, betas[: k - 1]
-    alpha, beta = math.hypot(*alphas[k - tail :]), math.hypot(*betas[k - 1 - tail : k - 1])
-    a[k:], b[k - 1 :] = alpha / math.sqrt(tail), beta / math.sqrt(tail)
-    return _largest_value(a, b, accuracy=1e-7 * (alpha + beta) ** 2)
+    a[k:], b[k - 1 :] = np.sqrt(alpha * (1 - down * place)), np.sqrt(beta * (1 - right * place))
+    return _largest_value(a, b, accuracy=1e-7 * (alpha + beta))
 
 
 def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float) -> float:

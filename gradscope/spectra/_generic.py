@@ -46,7 +46,7 @@ def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep
     kind = operator.method if len(inputs) == 1 else f"{operator.method}, jointly in {len(inputs)} inputs"
     if min(operator.rows, operator.columns) <= _DENSE:
         return _dense(operator, inputs[0], f"dense ({kind})")
-    goal = sweep.goal(first=12, stride=2) if sweep.tolerance >= 5e-3 else sweep.goal(first=36, stride=4)
+    goal = sweep.goal(coarse=12, fine=28)
     start = sweep.start(operator.columns, like=inputs[0])
     bidiagonal, is_settled = _lanczos.solve(operator.matvec, operator.rmatvec, start, goal)
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method=f"lanczos ({kind})")

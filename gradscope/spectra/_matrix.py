@@ -15,6 +15,7 @@ from gradscope.spectra._sweep import Sweep
 
 _DENSE = 96  # up to this smaller side the Gram matrix's eigenvalues cost less than an iteration
 _DENSE_IN_BATCH = 32
+_NARROW = 16  # ratio of the sides from which on the singular values lie in a narrow band, found in a few steps
 
 
 def real(weight: Tensor) -> Tensor:
@@ -29,10 +30,16 @@ def matrix_norm(matrix: Tensor, sweep: Sweep) -> tuple[Estimate, float]:
     A batch of matrices stands for the block-diagonal matrix made of them.
     """
     matrix = real(matrix)
-    squared = torch.linalg.vector_norm(matrix, dtype=torch.float64).item() ** 2
+    squared = squared_norm(matrix)
     if not math.isfinite(squared):
         return Estimate.unknown("exact", "nonfinite"), squared
     return largest_estimate(each_norm(matrix, sweep)), squared
+
+
+def squared_norm(tensor: Tensor) -> float:
+    """Squared Frobenius norm, to float32's accuracy at any size and scale."""
+    tensor = real(tensor)
+    return _lanczos.norm(tensor if tensor.is_contiguous() else tensor.mT.contiguous()) ** 2
 
 
 def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
@@ -41,7 +48,8 @@ def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     side = min(matrices.shape[-2:])
     if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
         return [Estimate.exact(value) for value in _gram_norms(matrices)]
-    goal = sweep.goal(first=16, stride=4) if sweep.tolerance >= 5e-3 else sweep.goal(first=28, stride=4)
+    is_narrow = max(matrices.shape[-2:]) >= _NARROW * side
+    goal = sweep.goal(coarse=8 if is_narrow else 14, fine=24)
     if len(matrices) > 1:
         start = sweep.start(len(matrices), matrices.shape[2], like=matrices)
         return solve_each(_Matrices(matrices), start, goal)[0]

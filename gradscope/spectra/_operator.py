@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def operator_spectrum(
     is_settled |= iterations is not None
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=probability, method="lanczos")
     gain = _lanczos.rms_gain([bidiagonal], ceiling=norm.high, method="hutchinson")
-    return spectrum(norm, gain, bidiagonal.dimension)
+    return spectrum(norm, gain, bidiagonal.columns)
 
 
 def bidiagonalize(
@@ -88,8 +89,8 @@ def bidiagonalize(
 def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> _lanczos.Goal:
     if iterations is not None:
         return _lanczos.Goal(0.0, probability, True, first=iterations, stride=1, limit=iterations)
-    first, stride = (6, 2) if tolerance >= 5e-3 else (16, 4)
-    return _lanczos.Goal(tolerance, probability, is_certified, first, stride)
+    goal = _lanczos.Goal(tolerance, probability, is_certified, first=12)
+    return goal if goal.is_coarse else replace(goal, first=24)
 
 
 def _parts(vector: Vector) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,9 +30,10 @@ class Sweep:
         self.generator = torch.Generator().manual_seed(seed)
         self._solved: dict[tuple[Any, ...], tuple[Estimate, float]] = {}
 
-    def goal(self, *, first: int, stride: int, limit: int = 300) -> Goal:
-        """When an iteration of this pass may stop."""
-        return Goal(self.tolerance, self.probability, self.is_certified, first, stride, limit)
+    def goal(self, *, coarse: int, fine: int) -> Goal:
+        """When an iteration of this pass may stop: not before the step `coarse`, or `fine` for a small tolerance."""
+        goal = Goal(self.tolerance, self.probability, self.is_certified, coarse)
+        return goal if goal.is_coarse else replace(goal, first=fine)
 
     def start(self, *shape: int, like: Tensor) -> Tensor:
         """A random normal start vector in a dtype and on a device that fit `like`."""

@@ -28,8 +28,8 @@ def multihead(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """softmax(s QKᵀ + mask) V with the mask of this call.
 
-    The generic way takes what has no such form: dropout inside the kernel (its mask leaves no trace in the output
-    and is drawn anew), a mask that is computed from the input, operands with different batch dimensions.
+    Dropout inside the kernel leaves no trace in the output, so its mask is drawn anew. A mask that is computed from
+    the input and operands with different batch dimensions go the generic way.
     """
     q, k, v = operands = [argument(call, i, name) for i, name in enumerate(("query", "key", "value"))]
     inputs = data(call)
@@ -39,7 +39,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     heads = q.shape[-3] if q.ndim > 3 else 1
     groups = heads // k.shape[-3] if call.kwargs.get("enable_gqa") and q.ndim > 3 else 1
     is_plain = k.shape[:-2] == v.shape[:-2] and q.shape[:-3] == k.shape[:-3] and q.shape[0] == k.shape[0]
-    if argument(call, 4, "dropout_p", 0.0) or any(t is mask for t in inputs) or not is_plain or q.ndim < 3:
+    if any(t is mask for t in inputs) or not is_plain or q.ndim < 3:
         return None
     if not are_finite(inputs):
         return nonfinite("lanczos")
@@ -48,11 +48,20 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     systems = attention_systems(
         *(real(t) for t in operands), mask=mask, is_causal=is_causal, scale=scale, groups=groups
     )
-    systems = replace(systems, inputs=tuple(_place(t, inputs) for t in operands))
+    dropout = argument(call, 4, "dropout_p", 0.0)
+    kept = _kept(systems.weights, dropout, sweep) if dropout else None
+    systems = replace(systems, kept=kept, inputs=tuple(_place(t, inputs) for t in operands))
     start = sweep.start(len(systems.weights), sum(systems.sizes()), like=q)
-    norm, gain = solve_many(systems, start, sweep.goal(first=6, stride=2))
-    columns = sum(t.numel() for t in inputs)
-    return spectrum(norm, gain, columns)
+    norm, gain = solve_many(systems, start, sweep.goal(coarse=6, fine=16))
+    if kept is not None:
+        norm, gain = (replace(e, method=f"{e.method} (dropout mask drawn anew)") for e in (norm, gain))
+    return spectrum(norm, gain, sum(t.numel() for t in inputs))
+
+
+def _kept(weights: Tensor, probability: float, sweep: Sweep) -> Tensor:
+    """A dropout mask: 0 or 1 / (1 - p)."""
+    uniform = torch.rand(weights.shape, generator=sweep.generator).to(weights.device)
+    return (uniform >= probability).to(weights.dtype) / (1 - probability)
 
 
 def _place(tensor: Tensor, inputs: Sequence[Tensor]) -> int | None:
@@ -68,6 +77,7 @@ class AttentionSystems:
             (systems, S, d); value: (systems, S, e).
         weights: attention weights P, (systems, T, S).
         scale: factor s of the scores.
+        kept: dropout mask D on the weights, of their shape; None without.
         inputs: which part of the vector is the query, the key and the value: equal for one tensor passed twice,
             None for a constant.
     """
@@ -78,6 +88,7 @@ class AttentionSystems:
     weights: Tensor
     scale: float
     inputs: tuple[int | None, ...] = (0, 1, 2)
+    kept: Tensor | None = None
 
     def sizes(self) -> list[int]:
         """Entries of every part of the vector, for one system."""
@@ -85,13 +96,13 @@ class AttentionSystems:
         return [operands[i] for i in sorted(i for i in operands if i is not None)]
 
     def matvec(self, v: Tensor) -> Tensor:
-        """dO = P dV + A V with A = s (dQ Kᵀ + Q dKᵀ) P minus P times its row sums."""
+        """dO = D∘P dV + D∘A V with A = s (dQ Kᵀ + Q dKᵀ)∘P minus P times its row sums."""
         parts = v.split(self.sizes(), 1)
         dq, dk, dv = (
             None if i is None else parts[i].view_as(t)
             for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)
         )
-        out = None if dv is None else torch.bmm(self.weights, dv)
+        out = None if dv is None else torch.bmm(self._dropped(self.weights), dv)
         scores = None
         if dq is not None and dk is not None:
             scores = torch.bmm(torch.cat((dq, self.query), 2), torch.cat((self.key, dk), 2).mT)
@@ -100,7 +111,7 @@ class AttentionSystems:
         elif dk is not None:
             scores = torch.bmm(self.query, dk.mT)
         if scores is not None:
-            inner = self._softmax_jacobian(scores)
+            inner = self._dropped(self._softmax_jacobian(scores))
             out = torch.bmm(inner, self.value) if out is None else out.baddbmm_(inner, self.value)
         assert out is not None
         return out.flatten(1)
@@ -111,9 +122,9 @@ class AttentionSystems:
         gradients: dict[int, Tensor] = {}
         q_at, k_at, v_at = self.inputs
         if v_at is not None:
-            gradients[v_at] = torch.bmm(self.weights.mT, u)
+            gradients[v_at] = torch.bmm(self._dropped(self.weights).mT, u)
         if q_at is not None or k_at is not None:
-            inner = self._softmax_jacobian(torch.bmm(u, self.value.mT))
+            inner = self._softmax_jacobian(self._dropped(torch.bmm(u, self.value.mT)))
             for at, gradient in (
                 (q_at, lambda: torch.bmm(inner, self.key)),
                 (k_at, lambda: torch.bmm(inner.mT, self.query)),
@@ -125,7 +136,11 @@ class AttentionSystems:
     def keep(self, rows: Tensor) -> AttentionSystems:
         """Only these systems."""
         query, key, value, weights = (t[rows] for t in (self.query, self.key, self.value, self.weights))
-        return replace(self, query=query, key=key, value=value, weights=weights)
+        kept = None if self.kept is None else self.kept[rows]
+        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept)
+
+    def _dropped(self, weights: Tensor) -> Tensor:
+        return weights if self.kept is None else weights * self.kept
 
     def _softmax_jacobian(self, scores: Tensor) -> Tensor:
         """s (diag P - P Pᵀ) applied to every row, in place: it is its own adjoint."""

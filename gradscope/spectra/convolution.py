@@ -122,7 +122,7 @@ def _solve(weight: Tensor, shape: Geometry, sweep: Sweep) -> tuple[Estimate, flo
         blocks = weight.reshape(shape.groups, weight.shape[0] // shape.groups, -1)
         return matrix_norm(blocks[0] if shape.groups == 1 else blocks, sweep)[0], squared
     matvec, rmatvec = operator(weight, shape)
-    goal = sweep.goal(first=10, stride=2) if sweep.tolerance >= 5e-3 else sweep.goal(first=36, stride=4)
+    goal = sweep.goal(coarse=8, fine=28)
     start = sweep.start(1, weight.shape[1] * shape.groups, *shape.size, like=weight)
     bidiagonal, is_settled = _lanczos.solve(matvec, rmatvec, start, goal)
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method="lanczos")

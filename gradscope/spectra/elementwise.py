@@ -55,10 +55,8 @@ def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     y = call.output
     if not are_finite([y]):
         return nonfinite()
-    is_active = y > 0
-    if call.op == "ReLU6" or name_of(call) == "relu6":
-        is_active &= y < 6
-    active = int(torch.count_nonzero(is_active))
+    is_capped = call.op == "ReLU6" or name_of(call) == "relu6"
+    active = int(torch.count_nonzero((y > 0) & (y < 6) if is_capped else y))
     return exact(float(active > 0), math.sqrt(active / max(1, y.numel())), y.numel())
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall, Status
 from gradscope.spectra._batched import largest_estimate
-from gradscope.spectra._matrix import each_norm, matrix_norm, real
+from gradscope.spectra._matrix import each_norm, matrix_norm, squared_norm
 from gradscope.spectra._rules import argument, data, is_constant, name_of, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
@@ -92,7 +92,7 @@ def product_spectrum(
 def _factor(factor: Tensor, is_each_wanted: bool, sweep: Sweep) -> tuple[list[Estimate], float]:
     """Spectral norms (of every matrix, or the largest) and the squared Frobenius norm of one factor."""
     if is_each_wanted:
-        return each_norm(factor, sweep), torch.linalg.vector_norm(real(factor), dtype=torch.float64).item() ** 2
+        return each_norm(factor, sweep), squared_norm(factor)
     norm, squared = sweep.solved(factor, "product", lambda: matrix_norm(factor, sweep))
     return [norm], squared
 

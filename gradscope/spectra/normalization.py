@@ -28,11 +28,18 @@ def batch_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
         running, weight = argument(call, 2, "running_var"), argument(call, 3, "weight")
         is_training, eps = argument(call, 5, "training", False), argument(call, 7, "eps", 1e-5)
     if is_training or running is None:
-        dims = [d for d in range(x.ndim) if d != 1]
-        variance = torch.var(x, dims, unbiased=False)
+        variance = _channel_variance(x)
         return _constant_gain(variance, weight, eps, x, method="exact (whole batch)")
     scale = (running + eps).rsqrt() * (1 if weight is None else weight.abs())
     return exact(scale.max().item(), torch.linalg.vector_norm(scale).item() / math.sqrt(len(scale)), x.numel())
+
+
+def _channel_variance(x: Tensor) -> Tensor:
+    """Variance over all dimensions but the second: within samples and between them, each along contiguous memory."""
+    if x.ndim == 2:
+        return torch.var(x, 0, unbiased=False)
+    within, mean = torch.var_mean(x.flatten(2), 2, correction=0)  # (samples, channels)
+    return within.mean(0) + torch.var(mean, 0, unbiased=False)
 
 
 @rule("_InstanceNorm", "instance_norm")

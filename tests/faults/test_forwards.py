@@ -87,6 +87,13 @@ def test_a_batch_norm_that_gets_one_sample(tmp_path):
     load(text, tmp_path, inputs=torch.randn(1, 4), training=False)
 
 
+def test_inputs_that_a_model_writes_into_stay_as_they_were(tmp_path):
+    x = torch.randn(5, 4)
+    before = x.clone()
+    load(net(forward="x.mul_(2)\nreturn self.b(self.a(x))"), tmp_path, inputs=x)
+    assert torch.equal(x, before)
+
+
 def test_a_model_that_runs_only_once(tmp_path):
     text = net("self.used = False", "assert not self.used, 'used up'\nself.used = True\nreturn self.b(self.a(x))")
     subject = load(text, tmp_path, inputs=X)

@@ -3,7 +3,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.spectra.checks import assert_dense, drawn, normal
+from gradscope.spectra import layer_spectrum
+from gradscope.spectra.attention import attention_systems
+from tests.reference import call_of, dense_spectrum
+from tests.spectra.checks import assert_dense, assert_estimate, drawn, normal, sweep_of
 
 SHAPES = [(1, 1, 4, 3), (2, 2, 5, 4), (1, 3, 7, 2), (2, 6, 3), (1, 2, 8, 5)]
 
@@ -62,7 +65,16 @@ def test_attention_module_matches_dense(length, width, heads, training):
     layer = drawn(nn.MultiheadAttention(width, heads, batch_first=True)).train(training)
     x = normal(2, length, width)
     function = layer.double()
-    from tests.reference import dense_spectrum
-
     twin = dense_spectrum(lambda z: function(z, z, z)[0], x)
     assert_dense(layer.float(), x, x, x, twin=twin)
+
+
+def test_dropout_inside_the_kernel_is_a_mask_drawn_anew():
+    q, k, v = qkv((2, 2, 6, 4))
+    call = call_of(F.scaled_dot_product_attention, q, k, v, dropout_p=0.3)
+    systems = attention_systems(q, k, v, mask=None, is_causal=False, scale=0.5)
+    kept = (torch.rand(systems.weights.shape, generator=sweep_of().generator) >= 0.3) / 0.7
+    twin = dense_spectrum(lambda q, k, v: ((q @ k.mT / 2).softmax(-1) * kept.view(2, 2, 6, 6).double()) @ v, q, k, v)
+    result = layer_spectrum(call, sweep_of())
+    assert_estimate(result.spectral_norm, twin.spectral_norm)
+    assert "anew" in result.spectral_norm.method

@@ -55,7 +55,7 @@ class Search:
         self.fake_trials = Config().input_fake_trials
         self.real_trials = Config().input_real_trials
         self.tried: set[str] = set()
-        self.reserve: list[Candidate] = []  # they run, but shrink images to a point
+        self.reserve: list[tuple[float, Candidate]] = []  # they run, but shrink images to these few pixels
         self.best: tuple[Candidate, Outcome] | None = None
         self.errors: list[BaseException] = []  # of real runs
 
@@ -71,7 +71,7 @@ class Search:
             self._try_family(family(self.facts))
         for family in families(self.facts):
             self._try_family(family)
-        for candidate in self.reserve:
+        for _, candidate in sorted(self.reserve, key=lambda entry: -entry[0]):
             if self.best is None:
                 self._judge(candidate, self.trial.real(candidate))
 
@@ -110,7 +110,7 @@ class Search:
             self._watch_memory(shadow.error)
             return shadow.error
         if shadow.error is None and shadow.smallest_map < SMALLEST_MAP:
-            self.reserve.append(candidate)
+            self.reserve.append((shadow.smallest_map, candidate))
             return None
         outcome = self.trial.real(candidate)
         self._judge(candidate, outcome)

@@ -162,7 +162,8 @@ def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
         kind = Fields if isinstance(tree, Fields) else dict
         return kind({key: tree_map(function, value) for key, value in tree.items() if key != UNNAMED})
     if isinstance(tree, tuple | list):
-        return type(tree)(tree_map(function, value) for value in tree)
+        values = [tree_map(function, value) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
     return function(tree)
 
 

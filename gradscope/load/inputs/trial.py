@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from gradscope.borrow import borrowed, seeded
-from gradscope.load.failure import USER_ERRORS, failure
+from gradscope.load.failure import USER_ERRORS, failure, message_of
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import Candidate
 from gradscope.load.output import differentiable, main_tensor
@@ -125,7 +125,7 @@ class Trial:
 
 
 def _is_unfakeable(error: BaseException) -> bool:
-    text = str(error).lower()
+    text = message_of(error).lower()
     return type(error).__name__ in _UNFAKEABLE or any(word in text for word in _UNFAKEABLE_WORDS)
 
 
