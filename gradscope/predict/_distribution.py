@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 QUANTILES = 2048
+CHANCE = 3.0  # standard errors that a mean may lie from zero and count as zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Distribution:
 
     Attributes:
         family: "normal", "uniform", "truncated-normal", "orthogonal", "constant", "sparse", "dirac", "identity",
-            "mixture" or "derived".
+            "mixture", "derived", or "drawn" for the entries of a real tensor.
         quantiles: entries at equally spaced probabilities (float64), in any order.
         value: the tensor itself, where it was computed from constants.
         is_scaled: whether it was multiplied after it had been drawn.
@@ -110,6 +111,24 @@ def of_value(value: Tensor) -> Distribution:
     else:
         quantiles = flat[torch.linspace(0, flat.numel() - 1, QUANTILES).long()]
     return Distribution("constant", quantiles, value)
+
+
+def of_sample(values: Tensor) -> Distribution:
+    """Entries that were drawn once: their quantiles, with the mean and the standard deviation of all of them.
+
+    A mean that so many centred entries have by chance counts as zero.
+    """
+    flat = values.detach().flatten().double()
+    if flat.numel() == 0:
+        return constant(0.0)
+    mean, std = float(flat.mean()), float(flat.std(correction=0))
+    if std == 0:
+        return constant(mean)
+    if abs(mean) < CHANCE * std / math.sqrt(flat.numel()):
+        mean, std = 0.0, math.hypot(mean, std)
+    quantiles = of_value(values).quantiles
+    spread = float(quantiles.std(correction=0)) or 1.0
+    return Distribution("drawn", (quantiles - quantiles.mean()) * (std / spread) + mean)
 
 
 def mixed(old: Distribution, new: Distribution, share: float) -> Distribution:

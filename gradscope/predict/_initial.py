@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -23,21 +22,6 @@ from gradscope.predict._distribution import Distribution
 LARGEST_VALUE = 1 << 24  # entries of a constant that is computed for real
 _DRAWS = ("randn", "rand", "randn_like", "rand_like", "randperm", "randint", "bernoulli", "bernoulli_", "random_")
 _SCALINGS = ("mul_", "div_", "mul", "div", "neg", "neg_")
-
-
-def build(factory: Callable[[], nn.Module]) -> tuple[nn.Module, Initializations]:
-    """The model on the meta device, and how its tensors were drawn.
-
-    Hugging Face skips its own initialization on meta; it is asked for explicitly.
-    """
-    recorder = Initializations()
-    with torch.device("meta"), recorder:  # the recorder inside: it must be the first to see a call
-        model = factory()
-    initialize = getattr(model, "initialize_weights", None)
-    if callable(initialize) and type(model).__module__.startswith("transformers."):
-        with recorder:
-            initialize()
-    return model, recorder
 
 
 class Initializations(TorchDispatchMode):

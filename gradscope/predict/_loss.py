@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,12 @@ import numpy as np
 from gradscope.predict._axes import Array
 from gradscope.predict._table import Table
 
-Loss = Literal["unit", "cross-entropy", "mse"]
+# "unit" is a random direction of the output, <r, y> with r ~ N(0, 1); "projection" the mean of it over samples over
+# the root of a sample's size; "cross-entropy" the mean over all rows of logits; "mse" the mean squared error against
+# standard targets. A number is the second moment of a gradient of independent entries, whatever loss sent it.
+Loss = Literal["unit", "projection", "cross-entropy", "mse"] | float
+
+_HEADS = ("Linear", "linear", "Conv1d", "Conv2d", "LazyLinear", "mean", "Conv1D")  # operations that end in logits
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,11 @@ def cotangent(output: Table, loss: Loss) -> Seed:
     agreeing[tuple(slice(len(a.groups)) for a in output.axes)] = 1.0
     if loss == "unit":
         return Seed(agreeing, math.nan, math.nan)
+    if not isinstance(loss, str):
+        return Seed(agreeing * loss, math.nan, math.nan)
+    if loss == "projection":
+        samples = output.shape[0] if output.shape else 1
+        return Seed(agreeing / (output.size * samples), math.nan, math.nan)
     if loss == "mse":
         moment = output.second_moment
         gradient = 4.0 * (output.second + agreeing) / output.size**2
@@ -44,3 +55,19 @@ def cotangent(output: Table, loss: Loss) -> Seed:
     concentration = min(1.0, math.exp(min(variance, 50.0)) / classes)
     scale = (1.0 - 2.0 / classes + concentration) / (classes * rows**2)
     return Seed(agreeing * scale, math.log(classes) + variance / 2, math.log(classes))
+
+
+def natural_loss(
+    shape: tuple[int, ...], inputs: Sequence[tuple[int, ...]], makers: Sequence[str], *, is_named: bool
+) -> Loss:
+    """Cross-entropy for what is called logits or comes unactivated out of a linear layer, else a projection.
+
+    Args:
+        shape: of the output.
+        inputs: shapes of the inputs; an output like one of them is a reconstruction.
+        makers: the operations that made the output.
+        is_named: whether the model calls it logits.
+    """
+    is_head = any(maker in _HEADS for maker in makers) and shape not in inputs
+    has_classes = len(shape) > 1 and (shape[-1] if len(shape) != 4 else shape[1]) > 1
+    return "cross-entropy" if has_classes and (is_named or is_head) else "projection"

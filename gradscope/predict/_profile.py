@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
@@ -11,23 +12,27 @@ from gradscope.predict._axes import average_pairs
 from gradscope.predict._bands import Bands, Fluctuation
 from gradscope.predict._depth import depth_law
 from gradscope.predict._grid import grid
-from gradscope.predict._layers import Layer, Layers
+from gradscope.predict._layers import Layer
 from gradscope.predict._loss import Seed
 from gradscope.predict._spectra import Drawn, rms_gain, spectral_norm
 from gradscope.predict._table import Table, agreeing_average, pair_average, point_average
 from gradscope.predict._trace import Trace
 from gradscope.schema import Coverage, Estimate, Gap, LayerNode, LayerProfile, Moments, ParameterProfile, Profile
 
+if TYPE_CHECKING:
+    from gradscope.predict._run import Forward
+
 METHOD = "mean-field"
 FORWARD_CLOSURE = 0.02  # standard deviation of ln of what the Gaussian closure itself may be off, forward ...
 BACKWARD_CLOSURE = 0.06  # ... and backward
 
 
-def assemble(model: nn.Module, layers: Layers, trace: Trace, seed: Seed, outputs: tuple[int, ...]) -> Profile:
+def assemble(run: Forward, seed: Seed) -> Profile:
     """Everything that was predicted, as one record."""
+    layers, trace, outputs = run.layers, run.trace, run.outputs
     bands = Bands([layer.table for layer in layers.list if layer.table is not None])
     profiles = tuple(_layer(layer, bands, trace.initial.find) for layer in layers.list)
-    parameters = _parameters(model, trace)
+    parameters = _parameters(run.plan.model, trace)
     reached = sum(math.prod(p.shape) for p in parameters if p.trainable and p.gradient_rms is not None)
     trainable = sum(math.prod(p.shape) for p in parameters if p.trainable)
     fallbacks = trace.fallbacks
@@ -83,8 +88,8 @@ def _activation(table: Table, bands: Bands) -> Moments:
     spread = bands.activation(table)
     return Moments(
         mean=Estimate(mean, *_around(mean, table), METHOD),
-        variance=_banded(max(0.0, second - mean * mean), spread, FORWARD_CLOSURE),
-        second_moment=_banded(second, spread, FORWARD_CLOSURE),
+        variance=_banded(max(0.0, second - mean * mean), spread, FORWARD_CLOSURE, table.size),
+        second_moment=_banded(second, spread, FORWARD_CLOSURE, table.size),
         absolute_maximum=Estimate.unknown(METHOD),
         zero_fraction=_zero_fraction(table),
         nonfinite_fraction=Estimate.exact(0.0, METHOD),
@@ -95,7 +100,7 @@ def _gradient(table: Table, bands: Bands) -> Moments | None:
     second = table.gradient_second_moment
     if second is None:
         return None
-    estimate = _banded(second, bands.gradient(table), BACKWARD_CLOSURE)
+    estimate = _banded(second, bands.gradient(table), BACKWARD_CLOSURE, table.size)
     root = math.sqrt(estimate.high)
     return Moments(
         mean=Estimate(0.0, -root, root, METHOD),
@@ -107,19 +112,20 @@ def _gradient(table: Table, bands: Bands) -> Moments | None:
     )
 
 
-def _banded(wide: float, fluctuation: Fluctuation, closure: float) -> Estimate:
+def _banded(wide: float, fluctuation: Fluctuation, closure: float, size: int) -> Estimate:
     """The typical value over initializations, and two standard deviations of its logarithm around it.
 
     Args:
         wide: the value at infinite width.
         fluctuation: of its logarithm at this width.
         closure: standard deviation of the logarithm that the theory itself leaves open.
+        size: entries of the tensor.
     """
     if not math.isfinite(wide):
-        return Estimate.exact(wide, METHOD)
+        return Estimate.exact(wide, METHOD, size)
     typical = wide * math.exp(fluctuation.shift)
     width = math.exp(min(2 * math.sqrt(fluctuation.total + closure**2), 600.0))
-    return Estimate(typical, typical / width, typical * width, METHOD)
+    return Estimate(typical, typical / width, typical * width, METHOD, size)
 
 
 def _around(mean: float, table: Table) -> tuple[float, float]:

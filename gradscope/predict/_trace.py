@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,16 +40,22 @@ class Fallbacks:
         return sum(self.reasons.values()) / max(1, self.calls)
 
 
+class TooSlow(Exception):  # noqa: N818 - an outcome, not an error
+    """The prediction would take longer than it may."""
+
+
 class Trace(TorchDispatchMode):
     """The dispatch mode; tables hang on the tensors themselves, or on parameters by their storage.
 
     Args:
         initial: how the parameters and buffers were drawn.
+        deadline: CPU time of this thread at which to give up.
     """
 
-    def __init__(self, initial: Initializations) -> None:
+    def __init__(self, initial: Initializations, deadline: float | None = None) -> None:
         super().__init__()
         self.initial = initial
+        self.deadline = deadline
         self.fallbacks = Fallbacks()
         self.parameters: dict[int, Table] = {}
         self._masks: list[Tensor] = []
@@ -139,6 +146,8 @@ class Trace(TorchDispatchMode):
     # --- operators ----------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if self.deadline is not None and time.thread_time() > self.deadline:
+            raise TooSlow
         kwargs = kwargs or {}
         name = func._schema.name.split("::")[1]
         inputs = tensors_of((args, kwargs))

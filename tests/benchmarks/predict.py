@@ -63,7 +63,7 @@ def predicted(build: Any, make_inputs: Any) -> tuple[Profile, float]:
     inputs = map_tensors(make_inputs(), lambda t: t.to("meta") if t.is_floating_point() else t)
     given = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
     start = time.process_time()
-    return predict.profile(build, lambda: given), time.process_time() - start
+    return predict.profile(predict.forward(predict.plan(build), *given)), time.process_time() - start
 
 
 def examine(name: str, seeds: int = SEEDS) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def size(name: str) -> str:
     transformers.LlamaForCausalLM, transformers.GPT2LMHeadModel  # noqa: B018 - imported before the clock starts
     inputs = {"input_ids": torch.randint(1, 1000, (1, tokens)), "use_cache": False}
     start = time.process_time()
-    profile = predict.profile(build, lambda: ((), inputs))
+    profile = predict.profile(predict.forward(predict.plan(build), (), inputs))
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     parameters = sum(math.prod(p.shape) for p in profile.parameters)

@@ -15,7 +15,7 @@ BITS = 0.1  # |log2(predicted / measured)| that a second moment may be off: 7 %
 
 def predicted(build: Callable[[], nn.Module], inputs: Sequence[Tensor]) -> dict[str, float]:
     """Second moment of every layer's output, by theory."""
-    profile = predict.profile(build, lambda: (tuple(inputs), {}))
+    profile = predict.profile(predict.forward(predict.plan(build), tuple(inputs)))
     return {x.name: x.activation.second_moment.value for x in profile.layers if x.activation}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
 from gradscope import predict
+from gradscope.schema import Profile
 
 
 def perceptron(
@@ -28,8 +30,12 @@ def perceptron(
     return build
 
 
-def signal(*shape: int, **moments: float):
-    return lambda: ((predict.Signal(shape, **moments),), {})
+def signal(*shape: int, **moments: float) -> predict.Signal:
+    return predict.Signal(shape, **moments)
+
+
+def predicted(build: Callable[[], nn.Module], *inputs: predict.Signal) -> Profile:
+    return predict.profile(predict.forward(predict.plan(build), inputs))
 
 
 def second_moments(profile) -> dict[str, float]:
@@ -41,7 +47,7 @@ def gradients(profile) -> dict[str, float]:
 
 
 def test_relu_halves_the_second_moment_and_the_gradient():
-    profile = predict.profile(perceptron(nn.ReLU, depth=1), signal(8, 1 << 20))
+    profile = predicted(perceptron(nn.ReLU, depth=1), signal(8, 1 << 20))
     moments = second_moments(profile)
     assert moments["1"] == pytest.approx(moments["0"] / 2, rel=1e-3)
     assert gradients(profile)["0"] == pytest.approx(0.5, rel=1e-3)
@@ -49,13 +55,13 @@ def test_relu_halves_the_second_moment_and_the_gradient():
 
 @pytest.mark.parametrize(("weight", "fixed_point"), [(1.0, 0.1936), (1.3, 0.3153), (1.7, 0.5331), (2.5, 1.0640)])
 def test_tanh_converges_to_its_fixed_point(weight: float, fixed_point: float):
-    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
+    profile = predicted(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
     assert second_moments(profile)["78"] == pytest.approx(fixed_point, rel=1e-2)
 
 
 @pytest.mark.parametrize(("weight", "chi"), [(1.0, 0.7590), (1.3, 0.8802), (1.7, 0.9867), (2.5, 1.1335), (4.0, 1.3424)])
 def test_tanh_gradient_shrinks_by_chi_per_layer(weight: float, chi: float):
-    profile = predict.profile(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
+    profile = predicted(perceptron(nn.Tanh, depth=40, weight=weight, bias=0.05), signal(8, 1 << 20))
     gradient = gradients(profile)
     assert gradient["58"] / gradient["60"] == pytest.approx(chi, rel=1e-2)
 
@@ -67,11 +73,11 @@ def test_batch_norm_makes_the_gradient_grow_by_pi_over_pi_minus_one():
         ]
         return nn.Sequential(*(layer for block in blocks for layer in block))
 
-    gradient = gradients(predict.profile(build, signal(512, 1 << 20)))
+    gradient = gradients(predicted(build, signal(512, 1 << 20)))
     assert gradient["13"] / gradient["16"] == pytest.approx(math.pi / (math.pi - 1), rel=1e-2)
 
 
 def test_prediction_touches_no_global_random_state():
     before = torch.random.get_rng_state()
-    predict.profile(perceptron(nn.GELU, depth=2), signal(4, 1 << 20))
+    predicted(perceptron(nn.GELU, depth=2), signal(4, 1 << 20))
     assert torch.equal(before, torch.random.get_rng_state())

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradscope.predict._initial import Initializations, build
+from gradscope.predict import plan
+from gradscope.predict._initial import Initializations
 
 SHAPE = (64, 128)
 
@@ -25,7 +26,8 @@ class Holder(nn.Module):
 
 
 def recorded(make: Callable[[], nn.Module]):
-    model, initial = build(make)
+    made = plan(make)
+    model, initial = made.model, made.initial
     assert all(p.device.type == "meta" for p in model.parameters())
     return model, initial
 
@@ -118,7 +120,7 @@ def test_building_on_meta_leaves_modes_clean_when_the_model_fails():
         raise ValueError("no model")
 
     with pytest.raises(ValueError, match="no model"):
-        build(broken)
+        plan(broken)
     assert torch.zeros(2).device.type == "cpu"
     assert isinstance(Initializations(), Initializations)
 
