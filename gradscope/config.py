@@ -44,6 +44,10 @@ class Config:
     )
     input_offset: Threshold = Threshold(3.0, "standard deviations between zero and the mean input", "LeCun et al. 1998")
     input_scale: Threshold = Threshold(10.0, "times larger or smaller than unit rms", "LeCun et al. 1998")
+    unexpected_moment: Threshold = Threshold(
+        1.0, "bits between measured and predicted second moment, beyond the predicted interval", "reports/benchmarks"
+    )
+    diverging_layers: Threshold = Threshold(0.1, "share of the layers", "a single layer may be a matter of chance")
 
     # Budgets
     spectral_tolerance: float = 1e-2  # relative error allowed in a layer's spectral norm
@@ -58,6 +62,8 @@ class Config:
     trial_steps_least: int = 12  # of a short training of a large model; below nothing can be told
     trial_seeds: int = 3  # data orders and initializations a model is trained with
     trial_seconds: float = 20.0  # of one CPU thread that all short trainings together may take, as estimated
+    trial_share: float = 0.5  # of `timeout` after which no further trial is begun, on a machine too busy for the plan
+    prediction_seconds: float = 5.0  # of CPU time that theory beside a measurement may take forward; 0 leaves it out
     timeout: float = 600.0  # seconds a target may take in its own process
     memory: float = 16.0  # GiB of address space a target may take beyond what torch itself maps
     file_size: float = 1.0  # GiB a target may write into one file

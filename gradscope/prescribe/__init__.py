@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from gradscope.config import Config
-from gradscope.prescribe._budget import plan, step_seconds
+from gradscope.prescribe._budget import Plan, plan, step_seconds
+from gradscope.prescribe._clock import Patience, threads_for
 from gradscope.prescribe._contest import Arena, Entrant, Outcome
 from gradscope.prescribe._copies import untouched
 from gradscope.prescribe._inputs import example_inputs
@@ -71,6 +72,20 @@ def verify(
     budget = plan(step, len(prescriptions), len(SETTINGS), config)
     if budget is None:
         return _untried(prescriptions, f"not tried: a training step of this model takes about {step:.2g} s"), {}
+    with threads_for(step):
+        return _tried(prescriptions, subject, before, again, config, budget, report)
+
+
+def _tried(
+    prescriptions: Sequence[Prescription],
+    subject: Subject,
+    before: Facts,
+    again: Callable[[Subject], Facts],
+    config: Config,
+    budget: Plan,
+    report: Callable[[str, float], None],
+) -> tuple[tuple[Verification, ...], dict[str, dict[str, Any]]]:
+    patience = Patience(config.timeout * config.trial_share)
     report("prescribe: doing nothing", 0.0)
     entrant = Entrant(partial(untouched, subject))
     try:
@@ -78,13 +93,14 @@ def verify(
         nothing = arena.contest(entrant, is_thorough=True)  # doing nothing gets every chance
     except Exception as error:  # the user's model and data: that they cannot be trained is the result
         return _untried(prescriptions, f"a copy of the model cannot be trained: {words(error)}"), {}
-    verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config)
+    verifier = Verifier(subject, example_inputs(subject), before, again, arena, nothing, config, patience)
     attempts = verifier.verified(prescriptions, report)
     for best in attempts[:1]:
         if best.verification.accepted and best.outcome is not None:
             entrant, nothing = verifier.entrant(best.verification.prescription), best.outcome
     report("prescribe: settings", 0.9)
-    return tuple(attempt.verification for attempt in attempts), _recipe(subject, arena, entrant, nothing, config)
+    recipe = _recipe(subject, arena, entrant, nothing, config, patience)
+    return tuple(attempt.verification for attempt in attempts), recipe
 
 
 def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verification, ...]:
@@ -92,7 +108,7 @@ def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verifi
 
 
 def _recipe(
-    subject: Subject, arena: Arena, entrant: Entrant, outcome: Outcome, config: Config
+    subject: Subject, arena: Arena, entrant: Entrant, outcome: Outcome, config: Config, patience: Patience
 ) -> dict[str, dict[str, Any]]:
     """Settings rehearsed on the model that reached this outcome; none for one that does not learn."""
     start, gain = outcome.curves[0][0], config.trial_gain.value
@@ -100,5 +116,8 @@ def _recipe(
         return {}
     info = subject.info
     rehearsal = Rehearsal(arena, entrant, outcome.setting.method, info.dtype, info.device.partition(":")[0], gain)
-    settings = {item.name: item.advise(rehearsal) for item in REMEDIES if isinstance(item, Advice)}
+    settings: dict[str, dict[str, Any]] = {}
+    for item in REMEDIES:
+        if isinstance(item, Advice):
+            settings[item.name] = {"note": patience.words} if patience.is_over else item.advise(rehearsal)
     return {name.replace("-", "_"): values for name, values in settings.items() if values}

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from gradscope.config import Config
+from gradscope.prescribe._clock import Patience
 from gradscope.prescribe._contest import Arena, Entrant, Outcome
 from gradscope.prescribe._copies import is_of_training, treated, treated_subject, tune, untouched
 from gradscope.prescribe._evidence import burden, is_milder, numbers, summary
@@ -58,6 +59,7 @@ class Verifier:
         arena: where models are trained.
         nothing: what the untouched model reached.
         config: holds the thresholds.
+        patience: how long all of it may take.
     """
 
     subject: Subject
@@ -67,6 +69,7 @@ class Verifier:
     arena: Arena
     nothing: Outcome
     config: Config
+    patience: Patience
 
     def verified(self, prescriptions: Sequence[Prescription], report: Callable[[str, float], None]) -> list[Attempt]:
         """All of them, accepted ones first and best first; those that leave least to cure are tried."""
@@ -79,7 +82,7 @@ class Verifier:
         limit = self.arena.plan.candidates
         for i, attempt in enumerate(waiting[:limit]):
             report(f"prescribe: trying {attempt.verification.remedy}", 0.3 + 0.6 * i / len(waiting))
-            attempts.append(self.tried(attempt))
+            attempts.append(attempt.closed(self.patience.words) if self.patience.is_over else self.tried(attempt))
         attempts += [
             attempt.closed("not tried: the budget went to what leaves less to cure") for attempt in waiting[limit:]
         ]
