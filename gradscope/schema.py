@@ -26,6 +26,9 @@ Role = Literal["culprit", "victim", "network"]
 Label = Literal["healthy", "vanishing", "exploding", "degraded", "unknown"]
 Applicability = Literal["safe", "unsafe", "display-only"]
 Origin = Literal["measured", "predicted"]
+ParameterRole = Literal[
+    "matrix", "residual", "head", "unembedding", "tied", "embedding", "router", "recurrent", "norm", "bias", "other"
+]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")  # mildest first
 
@@ -288,14 +291,86 @@ class LayerProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """How the elements of one parameter lie: what its initializer left behind.
+
+    A unit is what one output of a weight sums over: a row of a matrix, the filter of a channel, a looked-up vector.
+    Shares of units are unknown where a parameter has none.
+
+    Attributes:
+        mean: of the elements.
+        std: about that mean.
+        kurtosis: fourth central moment over the squared variance: 3 for a normal draw, 1.8 for a uniform one.
+        absolute_maximum: largest magnitude; infinite where an element is.
+        zero_fraction: share of elements that are exactly zero.
+        octaves: standard deviation of log2 of the magnitudes; 1.6 for a normal draw.
+        constant_units: share of the units whose elements are all the same number, zero included.
+        zero_units: share of the units whose elements are all zero.
+        duplicate_units: share of the units that equal another one, bit for bit.
+        padding_rms: root mean square of the row that stands for padding; None where there is none.
+    """
+
+    mean: Estimate
+    std: Estimate
+    kurtosis: Estimate
+    absolute_maximum: Estimate
+    zero_fraction: Estimate
+    octaves: Estimate
+    constant_units: Estimate
+    zero_units: Estimate
+    duplicate_units: Estimate
+    padding_rms: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """The standard deviation that the model's own code declares for a parameter, by where it says so.
+
+    Attributes:
+        by_name: what it draws parameters of this name with, be that line ever reached or not.
+        by_initializer: what its initializer leaves when it runs over the modules again.
+        by_default: what the module's own `reset_parameters` leaves.
+    """
+
+    by_name: Estimate | None = None
+    by_initializer: Estimate | None = None
+    by_default: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a parameter is for, read off the graph.
+
+    Attributes:
+        role: "matrix" is any weight that sums over its inputs and is none of the more special kinds; "residual" the
+            last weight of a residual branch; "head" the last weight before an output, "unembedding" one as wide as
+            a vocabulary, "tied" one that looks vectors up as well.
+        layer: name of the first layer that uses it.
+        fan_in: terms of the sum that one output is; None where it does not sum.
+        follower: what comes next, rearrangements and dropout left out: an activation, "norm", "add", "output" or an op.
+        is_fed_zero: whether all that enters the layer is exactly zero.
+    """
+
+    role: ParameterRole
+    layer: str
+    fan_in: int | None = None
+    follower: str = ""
+    is_fed_zero: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterProfile:
-    """One parameter: how it was drawn, and the gradient that reached it (None: none did)."""
+    """One parameter: how it was drawn, what it is for, and the gradient that reached it (None: none did)."""
 
     name: str
     shape: tuple[int, ...]
     rms: Estimate
     gradient_rms: Estimate | None
     trainable: bool = True
+    draw: Draw | None = None  # None of a parameter whose memory cannot be read as real numbers
+    use: Use | None = None  # None of a parameter that no layer uses
+    declaration: Declaration = Declaration()
+    copy_of: str | None = None  # an earlier parameter with the same random elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +380,32 @@ class BlockProfile:
     block: Block
     spectral_norm: Estimate | None = None
     rms_gain: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A handful of training steps on a copy: the loss before every step, and whether it knew which input it saw.
+
+    Attributes:
+        optimizer: "sgd" (momentum 0.9) or "adam".
+        learning_rate: constant.
+        asked: steps that were to be taken; fewer were where it stopped being finite.
+        losses: the loss before each step.
+        mismatched: what the same outputs cost with other samples' targets: above the loss once the output tells
+            inputs apart in the way that the targets do. Empty where no targets can be exchanged.
+        errors: share of wrong classes, or mean squared error, before each step; empty where it is neither.
+        mismatched_errors: the same with other samples' targets.
+        is_real: whether the steps were on the user's batches, not on the example batch again and again.
+    """
+
+    optimizer: str
+    learning_rate: float
+    asked: int
+    losses: tuple[float, ...]
+    mismatched: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
+    mismatched_errors: tuple[float, ...] = ()
+    is_real: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +430,7 @@ class Profile:
     coverage: Coverage
     outputs: tuple[int, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def by_name(self) -> dict[str, LayerProfile]:
@@ -356,11 +458,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What training will do: a label, a risk in 0..1 and the mechanism in one sentence."""
+    """What training will do: a label, a risk in 0..1 and the mechanism in one sentence.
+
+    Attributes:
+        label: the mechanism, or that there is none.
+        risk: of all models like this one, the share that does not fully train with any usual setting.
+        reason: the mechanism in one sentence.
+        risk_of_never: the share that does not train at all; None where no calibrated model applies.
+        conditions: with which optimizers and learning rates it trains, one sentence each.
+        basis: what the risk rests on: "trial steps on your batches", "trial steps on the example batch", "statics".
+    """
 
     label: Label
     risk: float
     reason: str
+    risk_of_never: float | None = None
+    conditions: tuple[str, ...] = ()
+    basis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,6 +656,7 @@ def _profile_document(profile: Profile) -> dict[str, Any]:
             for b in profile.blocks
         ],
         "parameters": profile.parameters,
+        "attempts": profile.attempts,
     }
 
 

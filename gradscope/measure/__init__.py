@@ -11,17 +11,19 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscope.config import Config
+from gradscope.measure._attempts import attempts, recipes
 from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
+from gradscope.measure._conformance import with_conformance
 from gradscope.measure._instruments import Instruments
-from gradscope.measure._losses import expected_loss, output_variation
+from gradscope.measure._losses import constant_loss, expected_loss, output_variation
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
 from gradscope.spectra import Sweep
 
-__all__ = ["profile"]
+__all__ = ["attempts", "profile", "recipes"]
 
 
 class Capture(Protocol):
@@ -33,9 +35,21 @@ class Capture(Protocol):
 
 
 def profile(
-    subject: Subject, capture: Capture, config: Config, progress: Callable[[str, float], None] | None = None
+    subject: Subject,
+    capture: Capture,
+    config: Config,
+    progress: Callable[[str, float], None] | None = None,
+    *,
+    has_spectra: bool = True,
 ) -> tuple[LayerGraph, Profile]:
     """Measure a subject; call it inside `borrow.borrowed`.
+
+    Args:
+        subject: what is measured.
+        capture: `capture.graph`.
+        config: tolerances and budgets.
+        progress: is told (stage, fraction done).
+        has_spectra: whether Jacobians of layers, blocks and the network are analysed too.
 
     Raises:
         whatever the user's model raises in its forward pass, its loss or its backward pass.
@@ -43,24 +57,29 @@ def profile(
     report = progress or (lambda stage, fraction: None)
     report("forward", 0.0)
     batch = batch_size(subject)
-    graph, run, instruments = _run(subject, capture, config, batch)
+    sweep = _sweep(subject, config) if has_spectra else None
+    graph, run, instruments = _run(subject, capture, sweep, batch)
     output = main_tensor(run.output)
     start = {
         "initial_loss": Estimate.exact(subject.loss(run.output, subject.targets).item(), "measured", batch or 1),
         "expected_loss": expected_loss(subject, output),
+        "constant_loss": constant_loss(subject, output),
         "output_variation": output_variation(output, batch),
     }
+    silent = instruments.silent()
     asleep = sleeping(graph, subject.model)
     with awakened(subject.model, asleep, subject.info.seed):
         if asleep:
-            graph, run, instruments = _run(subject, capture, config, batch)
+            sweep = _sweep(subject, config) if has_spectra else None
+            graph, run, instruments = _run(subject, capture, sweep, batch)
         report("backward", 0.4)
         gradients = _backward(subject, run)
         layers, gaps = instruments.layers(graph.nodes)
         parameters = parameter_profiles(subject.model, gradients)
         del run, output, gradients
         report("jacobians", 0.6)
-        spectra, blocks, more = _jacobians(subject, capture, config, batch)
+        spectra, blocks, more = _jacobians(subject, capture, config, batch) if has_spectra else ({}, (), ())
+    parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
     network = {
         **start,
         "gradient_norm": total_norm(parameters),
@@ -87,13 +106,16 @@ def profile(
     )
 
 
-def _run(subject: Subject, capture: Capture, config: Config, batch: int) -> tuple[LayerGraph, Run, Instruments]:
-    sweep = Sweep(
+def _sweep(subject: Subject, config: Config) -> Sweep:
+    return Sweep(
         tolerance=config.spectral_tolerance,
         probability=1 - config.confidence,
         is_certified=config.is_certified,
         seed=subject.info.seed,
     )
+
+
+def _run(subject: Subject, capture: Capture, sweep: Sweep | None, batch: int) -> tuple[LayerGraph, Run, Instruments]:
     instruments = Instruments(batch, sweep)
     return *capture(subject, instruments), instruments
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from torch import nn
 from torch.optim import Optimizer
 
+from gradscope.batches import Batch
 from gradscope.prescribe._budget import FINALISTS, SCREENING, Plan
-from gradscope.prescribe._task import Batch, Task
+from gradscope.prescribe._task import Task
 from gradscope.prescribe._training import SETTINGS, Hooks, Setting, final, train, trainable
 from gradscope.schema import Estimate, Trial
 

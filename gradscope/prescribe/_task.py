@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gradscope.batches import Batch, as_call, user_batches
 from gradscope.borrow import seeded
 from gradscope.prescribe._copies import untouched
-from gradscope.prescribe._inputs import as_call, user_batches
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import Subject
 
@@ -21,19 +21,6 @@ MEMORISED = 4
 
 POOL_BYTES = 2**28
 """Bytes of batches that are kept; a trial that needs more goes over them again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one training step is given."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    targets: Any
-
-    def cloned(self) -> Batch:
-        """A copy, for models that change their inputs in place."""
-        return Batch(*map_tensors((self.args, self.kwargs, self.targets), Tensor.clone))
 
 
 @dataclass(frozen=True, slots=True)

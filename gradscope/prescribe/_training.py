@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
+from gradscope.batches import Batch
 from gradscope.borrow import seeded
-from gradscope.prescribe._task import Batch
 
 DIVERGED = 1e9
 """Times the first loss, or one if that is less: from there no short training comes back."""

@@ -20,10 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradscope.batches import Batch
 from gradscope.borrow import seeded
 from gradscope.prescribe._rehearsal import Rehearsal
 from gradscope.prescribe._remedy import advice
-from gradscope.prescribe._task import Batch, sample_count
+from gradscope.prescribe._task import sample_count
 from gradscope.prescribe._training import Hooks, trainable
 
 BATCHES = 32

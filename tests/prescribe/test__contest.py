@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gradscope.batches import Batch
 from gradscope.prescribe._budget import Plan
 from gradscope.prescribe._contest import Arena, Entrant
-from gradscope.prescribe._task import Batch, Task
+from gradscope.prescribe._task import Task
 from gradscope.prescribe._training import SETTINGS
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscope.prescribe._inputs import as_call, call_text, example_inputs, user_batches
+from gradscope.batches import as_call, user_batches
+from gradscope.prescribe._inputs import call_text, example_inputs
 from gradscope.schema import GradscopeError
 from tests.subjects import subject
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from gradscope.prescribe._task import Batch
+from gradscope.batches import Batch
 from gradscope.prescribe._training import Hooks, final, train, trainable
 
 

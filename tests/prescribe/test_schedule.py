@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
+from gradscope.batches import Batch
 from gradscope.prescribe._budget import Plan
 from gradscope.prescribe._contest import Arena, Entrant
 from gradscope.prescribe._rehearsal import Rehearsal
-from gradscope.prescribe._task import Batch, Task
+from gradscope.prescribe._task import Task
 from gradscope.prescribe._training import MOMENTUM
 from gradscope.prescribe.schedule import SCHEDULES, attached, schedule
 

@@ -1,0 +1,36 @@
+"""Units that compute the same: symmetric weights give them the same gradient, and they never part."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gradscope.measure._quantity import Observation, quantity
+
+_DENSE = frozenset({"Linear", "linear"})
+_CONVOLUTIONS = frozenset({"Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"})
+_MOST_UNITS = 512  # compared with each other; of a wider layer the first are
+_MAP_DIMS = 3  # from (B, C, L) on, dimension 1 holds the channels of a convolution
+_SAME = 1e-5  # relative distance: float32 sums of equal terms in another order differ by less
+
+
+@quantity(of="activation")
+def duplicate_fraction(observation: Observation) -> Tensor | None:
+    """Share of a weighted layer's units that some earlier unit equals on the whole batch, (B, C, *) or (..., D) -> ().
+
+    Equal rows of a weight matrix stay equal under every gradient method if what follows treats them alike
+    (Goodfellow et al. 2016, Deep Learning, section 8.4). Units that are zero everywhere are left out:
+    branches start at zero on purpose.
+    """
+    x = observation.tensor
+    if observation.op not in _DENSE | _CONVOLUTIONS or x.ndim < 2:
+        return None
+    unit = 1 if observation.op in _CONVOLUTIONS and x.ndim >= _MAP_DIMS else x.ndim - 1
+    if x.shape[unit] < 2 or x.numel() // x.shape[unit] < 2:
+        return None
+    rows = x.movedim(unit, 0).flatten(1)[:_MOST_UNITS].double()  # (units, observations)
+    norms = rows.norm(dim=1)
+    gram = rows @ rows.T
+    squared = norms.square()[:, None] + norms.square()[None, :] - 2 * gram
+    is_same = squared < (_SAME**2) * torch.maximum(norms[:, None], norms[None, :]).square()
+    return is_same.tril(-1).any(1).sum() / (len(rows) - 1)
