@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import Estimate, Moments
+from gradscope.spectra import nonzeros
 
 _METHOD = "measured"
 _ROW = 4096  # elements: short enough for sums in float32, long enough to run at memory speed
@@ -36,7 +37,7 @@ def moments_of(tensor: Tensor) -> Tensor:
     variance = second - mean * mean
     if bool(variance < _CANCELLED * second):
         variance = squared_norm(x - mean.to(x.dtype)) / n
-    zeros = 1 - squared_norm(x.sign()).round() / n
+    zeros = 1 - nonzeros(x) / n
     largest = torch.maximum(high.abs(), low.abs()).double()
     return torch.stack([mean, second, variance, largest, zeros, nonfinite])
 

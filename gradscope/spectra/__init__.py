@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 
 from gradscope.schema import LayerCall
+from gradscope.spectra._counting import nonzeros
 from gradscope.spectra._generic import analyse
 from gradscope.spectra._operator import operator_norm, operator_spectrum
 from gradscope.spectra._recognise import recognise
@@ -19,7 +20,16 @@ from gradscope.spectra._rules import RULES, rule, rule_of
 from gradscope.spectra._spectrum import LayerSpectrum, gap
 from gradscope.spectra._sweep import Sweep
 
-__all__ = ["RULES", "LayerSpectrum", "Sweep", "layer_spectrum", "operator_norm", "operator_spectrum", "rule"]
+__all__ = [
+    "RULES",
+    "LayerSpectrum",
+    "Sweep",
+    "layer_spectrum",
+    "nonzeros",
+    "operator_norm",
+    "operator_spectrum",
+    "rule",
+]
 
 
 def layer_spectrum(call: LayerCall, sweep: Sweep) -> LayerSpectrum:

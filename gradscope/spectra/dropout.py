@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._counting import nonzeros
 from gradscope.spectra._rules import argument, data, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
@@ -30,7 +31,7 @@ def dropout(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
     if not are_finite([x]):
         return nonfinite()
     n, scale = x.numel(), 1 / (1 - p) if p < 1 else 0.0
-    seen, kept = int(torch.count_nonzero(x)), int(torch.count_nonzero(y))
+    seen, kept = int(nonzeros(x)), int(nonzeros(y))
     norm = Estimate(scale, scale if kept else 0.0, scale, _METHOD) if kept or seen < n else Estimate.exact(0.0, _METHOD)
     share, least, most = kept / max(1, seen), kept / n, (kept + n - seen) / n
     gain = Estimate(scale * math.sqrt(share), scale * math.sqrt(least), scale * math.sqrt(most), _METHOD, n)

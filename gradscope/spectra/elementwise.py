@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._counting import nonzeros
 from gradscope.spectra._replay import replay
 from gradscope.spectra._rows import largest, updated_value
 from gradscope.spectra._rules import data, name_of, rule
@@ -56,7 +57,7 @@ def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     if not are_finite([y]):
         return nonfinite()
     is_capped = call.op == "ReLU6" or name_of(call) == "relu6"
-    active = int(torch.count_nonzero((y > 0) & (y < 6) if is_capped else y))
+    active = int(nonzeros(y * (6 - y) if is_capped else y))
     return exact(float(active > 0), math.sqrt(active / max(1, y.numel())), y.numel())
 
 
