@@ -48,6 +48,36 @@ class Config:
         1.0, "bits between measured and predicted second moment, beyond the predicted interval", "reports/benchmarks"
     )
     diverging_layers: Threshold = Threshold(0.1, "share of the layers", "a single layer may be a matter of chance")
+    conforming_deviation: Threshold = Threshold(
+        0.1, "relative difference of standard deviations", "less does not change what a layer computes"
+    )
+    conforming_errors: Threshold = Threshold(
+        6.0, "standard errors of the difference", "one false alarm in a billion normal draws"
+    )
+    overscaled_weight: Threshold = Threshold(
+        5.0, "times the scale that keeps the variance", "He et al. 2015; initializers in use stay within 2.5"
+    )
+    underscaled_weight: Threshold = Threshold(
+        0.02, "times the scale that keeps the variance", "He et al. 2015; initializers in use stay above 0.05"
+    )
+    misscaled_path: Threshold = Threshold(2.5, "decades lost or gained by the draws between normalizations", _CORPUS)
+    symmetric_units: Threshold = Threshold(0.1, "share of units", "a random draw has none")
+    off_center_weight: Threshold = Threshold(
+        2.0, "times the random part's spectral norm", "Baik, Ben Arous & Peche 2005: from 1 on the mean dominates"
+    )
+    uninitialized_octaves: Threshold = Threshold(
+        6.0, "standard deviation of log2 |w|", "1.6 of a normal draw; memory read as numbers exceeds 10"
+    )
+    uninitialized_magnitude: Threshold = Threshold(1e4, "largest magnitude", "no initializer draws such numbers")
+    dominating_bias: Threshold = Threshold(
+        0.95, "share of the layer's mean square output", "what is left is all that depends on the input"
+    )
+    overscaled_logits: Threshold = Threshold(
+        4.0, "rms of the scores over a vocabulary or over experts", "a softmax of such scores is one-hot"
+    )
+    drowned_embedding: Threshold = Threshold(
+        20.0, "times the rms of what it is added to", "the weaker one is 1/400 of the variance"
+    )
 
     # Budgets
     spectral_tolerance: float = 1e-2  # relative error allowed in a layer's spectral norm

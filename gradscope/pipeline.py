@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ import gradscope
 from gradscope import config as configuration
 from gradscope import diagnose
 from gradscope.config import Config
-from gradscope.schema import Environment, Finding, LayerGraph, Profile, Report, Subject
+from gradscope.schema import Environment, Finding, Gap, GradscopeError, LayerGraph, Profile, Report, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +34,7 @@ def analyze(
     seed: int = 0,
     training: bool = True,
     prescribe: bool = True,
+    static: bool = False,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     config: Config | None = None,
@@ -50,6 +51,8 @@ def analyze(
         seed: of everything random.
         training: analyse in train mode, which is what training will see.
         prescribe: try remedies for what was found.
+        static: predict everything from theory: the model is built without data on the meta device, never run, and
+            of the inputs only the shapes count.
         select: codes or names of the diagnostics to run; all if empty.
         ignore: codes or names of diagnostics to leave out.
         config: thresholds and budgets; those of the nearest pyproject.toml if None.
@@ -60,6 +63,19 @@ def analyze(
     """
     from gradscope import load
 
+    if static:
+        if loss is not None or targets is not None or batches is not None:
+            raise GradscopeError("A static analysis sees no data: leave out loss, targets and batches.")
+        return foresee(
+            model,
+            inputs,
+            seed=seed,
+            training=training,
+            select=select,
+            ignore=ignore,
+            config=config,
+            on_progress=on_progress,
+        )
     subject = load.subject(model, inputs, targets=targets, loss=loss, batches=batches, seed=seed, training=training)
     return audit(subject, prescribe=prescribe, select=select, ignore=ignore, config=config, on_progress=on_progress)
 
@@ -83,7 +99,10 @@ def audit(
         return graph, profile, diagnose.findings(profile, config, select=select, ignore=ignore)
 
     with _timed(seconds, "measure"):
-        graph, profile, findings = examine(subject, progress)
+        graph, profile = _measure(subject, config, progress)
+    with _timed(seconds, "predict"):
+        profile, predicted, unpredicted = _beside(subject, profile, config)
+    findings = diagnose.findings(profile, config, select=select, ignore=ignore)
     verifications, recipe = (), {}
     if prescribe and findings:
         from gradscope import prescribe as remedies
@@ -103,10 +122,64 @@ def audit(
         environment=_environment(),
         verdict=diagnose.verdict(profile, findings, config),
         measured=profile,
-        predicted=None,
+        predicted=predicted,
         findings=findings,
         verifications=verifications,
         recipe=recipe,
+        gaps=(*profile.gaps, *unpredicted),
+        seconds=seconds,
+    )
+
+
+def foresee(
+    target: str | nn.Module | Callable[[], nn.Module],
+    inputs: Any = None,
+    *,
+    input_specs: Sequence[str] = (),
+    loss_name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    training: bool = True,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    config: Config | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """Audit a model from theory alone: it is built on the meta device, nothing is allocated and no data is read.
+
+    Raises:
+        GradscopeError: the model cannot be built or run without data, and why.
+    """
+    from torch import nn
+
+    from gradscope import load, predict
+
+    config = config or configuration.load(Path.cwd())
+    progress = on_progress or (lambda stage, fraction: None)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "build"):
+        progress("build", 0.0)
+        blueprint = load.blueprint(target, seed, settings)
+        plan = predict.twin(target) if isinstance(target, nn.Module) else predict.plan(blueprint.build)
+        model = plan.model.train(training)
+    with _timed(seconds, "predict"):
+        progress("predict", 0.2)
+        example, run = load.run_by_shape(
+            blueprint, model, lambda args, kwargs: predict.forward(plan, args, kwargs), inputs, input_specs, seed=seed
+        )
+        loss, words = predict.loss_of(run, loss_name)
+        progress("predict", 0.7)
+        profile = predict.profile(run, loss=loss)
+    findings = diagnose.findings(profile, config, select=select, ignore=ignore)
+    return Report(
+        subject=load.described(model, example, blueprint.name, words, seed=seed, training=training),
+        environment=_environment(),
+        verdict=diagnose.verdict(profile, findings, config),
+        measured=None,
+        predicted=profile,
+        findings=findings,
+        verifications=(),
+        recipe={},
         gaps=profile.gaps,
         seconds=seconds,
     )
@@ -121,6 +194,8 @@ def analyze_target(
     seed: int = 0,
     training: bool = True,
     prescribe: bool = True,
+    static: bool = False,
+    settings: Mapping[str, Any] | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     config: Config | None = None,
@@ -133,6 +208,8 @@ def analyze_target(
     """
     from gradscope import load
 
+    if static and weights is not None:
+        raise GradscopeError("A static analysis reads no weights: leave out --weights or --static.")
     config = config or configuration.load(Path.cwd())
     arguments = {
         "target": target,
@@ -142,6 +219,8 @@ def analyze_target(
         "seed": seed,
         "training": training,
         "prescribe": prescribe,
+        "static": static,
+        "settings": dict(settings or {}),
         "select": list(select),
         "ignore": list(ignore),
         "config": asdict(config),
@@ -161,6 +240,20 @@ def analyze_in_child(arguments: dict[str, Any], progress: Progress) -> bytes:
     from gradscope import load
 
     request = msgspec.convert(arguments["config"], Config)
+    if arguments["static"]:
+        report = foresee(
+            arguments["target"],
+            input_specs=arguments["inputs"],
+            loss_name=arguments["loss"],
+            settings=arguments["settings"],
+            seed=arguments["seed"],
+            training=arguments["training"],
+            select=arguments["select"],
+            ignore=arguments["ignore"],
+            config=request,
+            on_progress=progress,
+        )
+        return msgspec.msgpack.encode(report)
     subject = load.subject(
         arguments["target"],
         input_specs=arguments["inputs"],
@@ -168,6 +261,7 @@ def analyze_in_child(arguments: dict[str, Any], progress: Progress) -> bytes:
         weights=arguments["weights"],
         seed=arguments["seed"],
         training=arguments["training"],
+        settings=arguments["settings"],
     )
     report = audit(
         subject,
@@ -186,6 +280,28 @@ def _measure(subject: Subject, config: Config, progress: Progress | None) -> tup
 
     with borrowed(subject.model, training=subject.info.training, seed=subject.info.seed):
         return measure.profile(subject, capture.graph, config, progress)
+
+
+def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profile, Profile | None, tuple[Gap, ...]]:
+    """The measured profile with its distance from theory, the predicted one, and why there is none."""
+    from gradscope import predict
+    from gradscope.borrow import seeded
+
+    limit = config.prediction_seconds
+    if limit <= 0:
+        return measured, None, ()
+    try:
+        with seeded(subject.info.seed):
+            plan = predict.twin(subject.model)
+            plan.model.train(subject.info.training)
+            run = predict.forward(plan, subject.args, subject.kwargs, seconds=limit)
+            predicted = predict.profile(run, loss=predict.measured_loss(run, measured))
+    except predict.TooSlow:
+        return measured, None, (Gap("prediction", f"theory beside it would take more than {limit:g} s of CPU time"),)
+    except Exception as error:  # whatever the model's code does without data is an answer
+        reason = f"the model does not run without data: {type(error).__name__}: {error}".split(chr(10))[0]
+        return measured, None, (Gap("prediction", reason),)
+    return predict.compared(measured, predicted), predicted, ()
 
 
 def _environment() -> Environment:

@@ -22,6 +22,8 @@ from gradscope.schema import SEVERITIES, Report
 @click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights to load into the model.")
 @click.option("--seed", default=0, show_default=True, help="Seed of weights, inputs, labels and trials.")
 @click.option("--eval", "is_eval", is_flag=True, help="Audit in evaluation mode.")
+@click.option("--static", "is_static", is_flag=True, help="Predict from theory: no weights, no data, no run.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the configuration or a call.")
 @click.option("--no-prescribe", is_flag=True, help="Do not look for remedies.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these codes (GS2: all that begin so) or names.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="None of these codes or names.")
@@ -51,6 +53,8 @@ def analyze(
     weights: Path | None,
     seed: int,
     is_eval: bool,
+    is_static: bool,
+    settings: tuple[str, ...],
     no_prescribe: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -71,10 +75,14 @@ def analyze(
       hf:gpt2, hf:config.json      built from its configuration, offline
       timm:NAME, torchvision:NAME  where these packages are installed
 
+    With --static the model is built without memory, and activations, gradients and gains are predicted from theory:
+    `analyze hf:llama --set num_hidden_layers=126 --input 1,2048 --static` needs no weights and no accelerator.
+
     The model runs in a process of its own, with limits. That is isolation, not a sandbox: audit only code
     that you would run.
     """
     from gradscope.cli._owner import check_owner
+    from gradscope.load.target import setting
     from gradscope.pipeline import analyze_target
 
     check_owner()
@@ -92,6 +100,8 @@ def analyze(
             seed=seed,
             training=not is_eval,
             prescribe=not no_prescribe,
+            static=is_static,
+            settings=dict(setting(text) for text in settings),
             select=_patterns(select),
             ignore=_patterns(ignore),
             config=config,

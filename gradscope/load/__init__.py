@@ -2,14 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradscope.load.isolation import run_isolated as run_isolated
 from gradscope.schema import Subject, SubjectInfo
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from gradscope.load.inputs import Example
+    from gradscope.load.source import Blueprint
+
+T = TypeVar("T")
+
+
+def blueprint(
+    target: str | nn.Module | Callable[[], nn.Module], seed: int, settings: Mapping[str, Any] | None = None
+) -> Blueprint:
+    """How to build a target, without building it; `settings` replace values of its configuration or call.
+
+    Raises:
+        GradscopeError: there is no such target.
+    """
+    from gradscope.load.source import blueprint
+
+    return blueprint(target, seed, settings)
+
+
+def run_by_shape(
+    blueprint: Blueprint,
+    model: nn.Module,
+    run: Callable[[tuple[Any, ...], Mapping[str, Any]], T],
+    inputs: Any = None,
+    input_specs: Sequence[str] = (),
+    *,
+    seed: int = 0,
+) -> tuple[Example, T]:
+    """Find the inputs of a model on the meta device by their shapes, and what `run(args, kwargs)` made of them.
+
+    Raises:
+        GradscopeError: the model cannot be analysed; the sentence says why and what to try.
+    """
+    from gradscope.load.check import check_trainable
+    from gradscope.load.inputs.shapes import tried
+
+    check_trainable(dict(model.named_parameters()), blueprint.name)
+    return tried(blueprint, model, run, inputs=inputs, specs=input_specs, seed=seed)
+
+
+def described(model: nn.Module, call: Example, name: str, loss: str, *, seed: int, training: bool) -> SubjectInfo:
+    """What was analysed, in words."""
+    from gradscope.load.description import described
+
+    return described(model, call, name, loss, seed=seed, training=training)
 
 
 def subject(
@@ -24,6 +70,7 @@ def subject(
     input_specs: Sequence[str] = (),
     loss_name: str | None = None,
     weights: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Subject:
     """Build a target, find its inputs and its loss, and check that it runs.
 
@@ -40,18 +87,18 @@ def subject(
         input_specs: shapes such as "8,3,224,224" or "8,64:int64".
         loss_name: one of `objective.LOSS_NAMES`.
         weights: a checkpoint for the model.
+        settings: replaces values of a configuration, or arguments of the function, that the target names.
 
     Raises:
         GradscopeError: the target cannot be analysed; the sentence says why and what to try.
     """
     from gradscope.load.check import check_parameters
     from gradscope.load.inputs import example
-    from gradscope.load.inputs.given import described
     from gradscope.load.objective import objective
     from gradscope.load.probe import output
     from gradscope.load.source import materialized, source, with_weights
 
-    built = source(target, seed)
+    built = source(target, seed, settings)
     if weights is not None:
         built = with_weights(built, weights)
     check_parameters(built.model, built.name)
@@ -68,20 +115,7 @@ def subject(
         seed=seed,
     )
     del returned
-    parameters = list(model.parameters())
-    info = SubjectInfo(
-        target=built.name,
-        class_name=type(model).__name__,
-        parameters=sum(p.numel() for p in parameters),
-        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
-        inputs=described(model, call.args, call.kwargs),
-        inputs_from=call.origin,
-        loss=goal.words,
-        seed=seed,
-        dtype=str(parameters[0].dtype).removeprefix("torch."),
-        device=str(parameters[0].device),
-        training=training,
-    )
+    info = described(model, call, built.name, goal.words, seed=seed, training=training)
     return Subject(
         info=info,
         model=model,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -21,13 +23,18 @@ def check_parameters(model: nn.Module, name: str) -> None:
         raise failure(f"Reading the parameters of {name}", error) from error
     if any("quantized" in type(module).__module__ for module in model.modules()):
         raise GradscopeError(f"{name} is quantized, and quantized weights have no gradient; give the float model.")
+    check_trainable(parameters, name)
+    for key, parameter in parameters.items():
+        if not is_lazy(parameter):
+            _check(name, key, parameter)
+
+
+def check_trainable(parameters: Mapping[str, Tensor], name: str) -> None:
+    """Raise a GradscopeError unless there is a parameter to train."""
     if not parameters:
         raise GradscopeError(f"{name} has no parameters, so there is nothing to train.")
     if not any(p.requires_grad for p in parameters.values()):
         raise GradscopeError(f"{name} has no trainable parameter: requires_grad is False on all {len(parameters)}.")
-    for key, parameter in parameters.items():
-        if not is_lazy(parameter):
-            _check(name, key, parameter)
 
 
 def _check(name: str, key: str, parameter: Tensor) -> None:

@@ -44,8 +44,29 @@ class Source:
         return getattr(self.module, name, None)
 
 
-def source(target: str | nn.Module | Factory, seed: int) -> Source:
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """A target that is not built yet: `build` builds it on whatever device is the default.
+
+    `module` is the Python file or module that it comes from.
+    """
+
+    name: str
+    build: Factory
+    module: ModuleType | None = None
+
+    def attribute(self, name: str) -> Any:
+        """A function that the target's file defines for us, or None."""
+        return getattr(self.module, name, None)
+
+
+def source(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, Any] | None = None) -> Source:
     """Build the model of a target with all random generators seeded, and restore them afterwards.
+
+    Args:
+        target: a module, a function that builds one, or text.
+        seed: of everything random.
+        settings: replaces values of the configuration, or arguments of the function, that the text names.
 
     Raises:
         GradscopeError: it cannot be built; the sentence says why and what to try.
@@ -54,7 +75,7 @@ def source(target: str | nn.Module | Factory, seed: int) -> Source:
         model = uncompiled(target)
         return Source(type(model).__name__, model, lambda: _copied(model))
     if isinstance(target, str):
-        return _of_text(parse(target), seed)
+        return _of_text(parse(target).changed(settings or {}), seed)
     if callable(target):
         name = getattr(target, "__name__", type(target).__name__)
         return _built(name, target, seed)
@@ -62,6 +83,30 @@ def source(target: str | nn.Module | Factory, seed: int) -> Source:
         f"A target is a torch.nn.Module, a function that builds one, or text such as 'model.py:Net', "
         f"not a {type(target).__name__}."
     )
+
+
+def blueprint(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, Any] | None = None) -> Blueprint:
+    """What `source` does, up to the point where the model would be built; a module is there already.
+
+    Raises:
+        GradscopeError: the target cannot be found, or its name stands for an object that exists already.
+    """
+    if isinstance(target, nn.Module):
+        model = uncompiled(target)
+        return Blueprint(type(model).__name__, lambda: model)
+    if not isinstance(target, str):
+        name = getattr(target, "__name__", type(target).__name__)
+        return Blueprint(name, _builder(name, target, seed))
+    wanted = parse(target).changed(settings or {})
+    if wanted.kind in ("hf", "timm", "torchvision"):
+        return Blueprint(wanted.text, _builder(wanted.text, zoo.factory(wanted), seed))
+    with torch.device("meta"):
+        module, choice = _module(wanted, seed)
+    name = f"{wanted.text.split(':')[0]}:{choice.name}" if not wanted.is_call else wanted.text
+    if choice.is_instance and wanted.kind == "module":
+        raise GradscopeError(f"{name} exists as soon as it is imported; name a function or class that builds it.")
+    factory = _executed(wanted, seed) if choice.is_instance else choice.factory
+    return Blueprint(name, _builder(name, factory, seed), module)
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
@@ -109,13 +154,14 @@ def _of_text(target: Target, seed: int) -> Source:
     name = f"{target.text.split(':')[0]}:{choice.name}" if not target.is_call else target.text
     if not choice.is_instance:
         return _built(name, choice.factory, seed, module)
-
-    def again() -> nn.Module:
-        # An object is made by its file, so the file is executed once more.
-        return uncompiled(_module(target, seed)[1].factory())
-
+    again = _executed(target, seed)
     rebuild = again if target.kind == "file" else lambda: _copied(choice.factory())
     return Source(name, uncompiled(choice.factory()), rebuild, module=module)
+
+
+def _executed(target: Target, seed: int) -> Factory:
+    """An object is made by its file, so the file is executed once more."""
+    return lambda: uncompiled(_module(target, seed)[1].factory())
 
 
 def _module(target: Target, seed: int) -> tuple[ModuleType, choose.Choice]:
@@ -130,6 +176,11 @@ def _module(target: Target, seed: int) -> tuple[ModuleType, choose.Choice]:
 
 
 def _built(name: str, factory: Factory, seed: int, module: ModuleType | None = None) -> Source:
+    build = _builder(name, factory, seed)
+    return Source(name, build(), build, module=module)
+
+
+def _builder(name: str, factory: Factory, seed: int) -> Factory:
     def build() -> nn.Module:
         try:
             with seeded(seed):
@@ -140,7 +191,7 @@ def _built(name: str, factory: Factory, seed: int, module: ModuleType | None = N
             raise GradscopeError(f"{name} returned a {type(model).__name__}, not a torch.nn.Module.")
         return uncompiled(model)
 
-    return Source(name, build(), build, module=module)
+    return build
 
 
 def _copied(model: nn.Module) -> nn.Module:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gradscope.schema import GradscopeError
@@ -38,6 +39,7 @@ class Target:
         args: literal positional arguments of the call that the user wrote.
         kwargs: literal keyword arguments of that call.
         is_call: whether the user wrote a call at all.
+        settings: values that replace those of a configuration.
     """
 
     text: str
@@ -47,6 +49,36 @@ class Target:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     is_call: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def changed(self, settings: Mapping[str, Any]) -> Target:
+        """The target with other values: of its configuration, or of the arguments of its call.
+
+        Raises:
+            GradscopeError: it is a file without the name of a function or class to call.
+        """
+        if not settings:
+            return self
+        if self.kind == "hf":
+            return replace(self, settings=settings)
+        if self.kind in ("file", "module") and self.name is None:
+            raise GradscopeError(f"--set must know what takes the values; write for example {self.text}:make_model.")
+        return replace(self, kwargs={**self.kwargs, **settings}, is_call=True)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Read `num_hidden_layers=126`: a name and a literal; what is no literal is text.
+
+    Raises:
+        GradscopeError: it has no name or no value.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise GradscopeError(f"--set {text!r} is not understood; write for example num_hidden_layers=126.")
+    try:
+        return name.strip(), ast.literal_eval(value.strip())
+    except (SyntaxError, ValueError):
+        return name.strip(), value.strip()
 
 
 def parse(text: str) -> Target:

@@ -82,6 +82,8 @@ def _signature(models: Any, name: str) -> str:
 def _hugging_face(target: Target) -> Factory:
     transformers = _library("transformers", "Hugging Face models")
     config = _configuration(transformers, target)
+    for name, value in target.settings.items():
+        _set(config, name, value)
     architecture = _architecture(transformers, config)
     return lambda: architecture(config)
 
@@ -108,6 +110,22 @@ def _configuration(transformers: Any, target: Target) -> Any:
         return cls(*target.args, **target.kwargs)
     except USER_ERRORS as error:
         raise failure(f"Building {place}", error) from error
+
+
+def _set(config: Any, name: str, value: Any) -> None:
+    """Replace a value of a configuration, `text_config.num_hidden_layers` inside a part of it.
+
+    Raises:
+        GradscopeError: it has no such value.
+    """
+    *parts, last = name.split(".")
+    for part in parts:
+        config = getattr(config, part, None)
+    known = getattr(config, "to_dict", dict)()
+    if last not in known and not hasattr(config, last):
+        kind = type(config).__name__ if config is not None else name.rpartition(".")[0]
+        raise GradscopeError(f"{kind} has no setting {last!r}{_alike(last, list(known))}.")
+    setattr(config, last, value)
 
 
 def _configuration_of_file(transformers: Any, path: str) -> Any:

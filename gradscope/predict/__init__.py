@@ -6,6 +6,9 @@ from gradscope.predict._compare import compared
 from gradscope.predict._inputs import Signal
 from gradscope.predict._loss import Loss
 from gradscope.predict._plan import Plan, plan, twin
-from gradscope.predict._run import Forward, TooSlow, forward, profile
+from gradscope.predict._run import Forward, TooSlow, forward, loss_of, measured_loss, profile
 
-__all__ = ["Forward", "Loss", "Plan", "Signal", "TooSlow", "compared", "forward", "plan", "profile", "twin"]
+__all__ = [
+    "Forward", "Loss", "Plan", "Signal", "TooSlow", "compared", "forward", "loss_of", "measured_loss", "plan",
+    "profile", "twin",
+]  # fmt: skip

@@ -19,8 +19,9 @@ def compared(measured: Profile, predicted: Profile) -> Profile:
     known = {(layer.name, layer.node.call): layer for layer in predicted.layers}
     layers = tuple(_compared(layer, known.get((layer.name, layer.node.call))) for layer in measured.layers)
     share = predicted.network["fallback_share"]
-    matched = Estimate.exact(sum(a is not b for a, b in zip(layers, measured.layers, strict=True)) / len(layers), METHOD)
-    network = {**measured.network, "predicted_layers": matched, "prediction_fallback_share": share}
+    matched = sum(a is not b for a, b in zip(layers, measured.layers, strict=True)) / max(1, len(layers))
+    beside = {"predicted_layers": Estimate.exact(matched, METHOD), "prediction_fallback_share": share}
+    network = {**measured.network, **beside}
     return replace(measured, layers=layers, network=network)
 
 

@@ -15,6 +15,10 @@ from gradscope.predict._table import Table, axes_of, constant
 
 def table_of_value(value: Tensor) -> Table:
     """Every dimension exchangeable; a boolean, integer or mask keeps only its value."""
+    if value.numel() == 0:
+        table = constant(value.shape, 0.0)
+        table.value = value
+        return table
     mask = mask_of(value)
     if mask is not None or not value.is_floating_point():
         table = constant(value.shape, 0.0)
@@ -31,7 +35,7 @@ def table_of_value(value: Tensor) -> Table:
     for axis, n in enumerate(squeezed.shape):  # an average over all partners -> over all others
         same, everything = np.take(second, [0], axis), np.take(second, [1], axis)
         second = np.concatenate([same, (everything - same / n) * n / (n - 1)], axis)
-    table = Table(axes_of(x.shape), np.full((1,) * squeezed.ndim, x.mean() if x.size else 0.0), second, is_initial=True)
+    table = Table(axes_of(x.shape), np.full((1,) * squeezed.ndim, x.mean()), second, is_initial=True)
     table.value = value
     return table
 

@@ -27,6 +27,11 @@ _SCALINGS = ("mul_", "div_", "mul", "div", "neg", "neg_")
 class Initializations(TorchDispatchMode):
     """What is known of every storage, by the operators that wrote it."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here; to exempt this mode from compilation, torch would import its compiler."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.unknown: set[str] = set()

@@ -20,7 +20,7 @@ from gradscope.predict._trace import TooSlow, Trace
 from gradscope.pytree import main_tensor, tensors_in
 from gradscope.schema import GradscopeError, Profile
 
-__all__ = ["Forward", "TooSlow", "forward", "profile"]
+__all__ = ["Forward", "TooSlow", "forward", "loss_of", "measured_loss", "profile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def forward(
     for name, value in named.items():
         for i, tensor in enumerate(tensors_in(value)):
             layers.add_input(tensor, f"{name}_{i}" if i else name)
-    with torch.no_grad(), layers.watching(), trace:
+    with torch.no_grad(), torch.device("meta"), layers.watching(), trace:
         returned = plan.model(*args, **named)
     output = _logits(returned)
     output = main_tensor(returned) if output is None else output
@@ -100,6 +100,34 @@ def profile(run: Forward, *, loss: Loss = "unit") -> Profile:
     seed = cotangent(table, loss)
     propagate(table, seed.gradient)
     return assemble(run, seed)
+
+
+def loss_of(run: Forward, name: str | None) -> tuple[Loss, str]:
+    """The loss of a name, or the natural one of the output, and what it is in words.
+
+    Raises:
+        GradscopeError: theory knows no such loss.
+    """
+    loss = name.replace("_", "-") if name else run.natural_loss
+    if loss == "cross-entropy":
+        shape = run.output.shape
+        classes = shape[-1] if len(shape) != 4 else shape[1]
+        return "cross-entropy", f"cross-entropy over {classes} classes, labels independent of the output"
+    if loss == "mse":
+        return "mse", "mean squared error, targets from N(0, 1)"
+    if loss == "projection":
+        return "projection", "a random projection"
+    raise GradscopeError(f"A static analysis knows no loss {name!r}; it knows cross-entropy and mse.")
+
+
+def measured_loss(run: Forward, measured: Profile) -> float:
+    """The second moment of the gradient that a measured loss sent into the output; 0 where it sent none there."""
+    made = {(layer.name, layer.call) for layer in (run.layers.list[i] for i in _sources(run.output))}
+    for index in measured.outputs:
+        layer = measured.layers[index]
+        if (layer.name, layer.node.call) in made and layer.gradient is not None:
+            return layer.gradient.second_moment.value
+    return 0.0
 
 
 def _sources(tensor: Tensor) -> frozenset[int]:

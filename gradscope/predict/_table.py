@@ -108,7 +108,7 @@ class Table:
         """E g^2, over all elements; None where no gradient arrived."""
         if self.gradient is None:
             return self.shadow or None
-        return agreeing_average(self.gradient, self.axes) + self.shadow
+        return max(0.0, agreeing_average(self.gradient, self.axes)) + self.shadow  # what cancels leaves rounding
 
 
 def point_average(profile: Array, axes: Sequence[Axis]) -> float:

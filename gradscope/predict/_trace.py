@@ -52,6 +52,11 @@ class Trace(TorchDispatchMode):
         deadline: CPU time of this thread at which to give up.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled in here; to exempt this mode from compilation, torch would import its compiler."""
+        return False
+
     def __init__(self, initial: Initializations, deadline: float | None = None) -> None:
         super().__init__()
         self.initial = initial

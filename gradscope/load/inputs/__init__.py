@@ -48,7 +48,7 @@ def example(source: Source, inputs: Any, specs: Sequence[str], *, training: bool
     if specs:
         args, kwargs = given.drawn(model, specs, seed)
         return Example(args, kwargs, origin=f"--input {' --input '.join(specs)}")
-    declared = given.declared(source, seed)
+    declared = given.declared(source, model, seed)
     if declared is not None:
         args, kwargs, targets = declared
         return Example(args, kwargs, "example_inputs() of the file", targets)

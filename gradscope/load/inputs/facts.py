@@ -46,7 +46,8 @@ class Facts:
         self.owners = [m for m in self.modules.values() if any(True for _ in m.parameters(recurse=False))]
         first = next((p for p in model.parameters() if p.is_floating_point()), None)
         self.dtype = torch.float32 if first is None else first.dtype
-        self.device = torch.device("cpu") if first is None else first.device
+        # A model that is only described has no device: its inputs are made where numbers are.
+        self.device = torch.device("cpu") if first is None or first.is_meta else first.device
         self.has_lazy_layers = any(is_lazy(p) for p in model.parameters())
 
     @cached_property

@@ -14,7 +14,7 @@ from gradscope.borrow import seeded
 from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import TensorSpec, tree_map
-from gradscope.load.source import Source
+from gradscope.load.source import Blueprint, Source
 from gradscope.load.streams import stream
 from gradscope.schema import GradscopeError
 
@@ -70,7 +70,9 @@ def drawn(model: nn.Module, specs: Sequence[str], seed: int) -> Arguments:
     return tuple(args), kwargs
 
 
-def declared(source: Source, seed: int) -> tuple[tuple[Any, ...], dict[str, Any], Any] | None:
+def declared(
+    source: Source | Blueprint, model: nn.Module, seed: int
+) -> tuple[tuple[Any, ...], dict[str, Any], Any] | None:
     """Arguments and targets from the file's `example_inputs()`; None if it has none.
 
     A pair is (inputs, targets) if its first part is itself a tuple or mapping, or if `forward` does not ask for
@@ -86,9 +88,9 @@ def declared(source: Source, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]
         raise failure("example_inputs()", error) from error
     if value is None:
         raise GradscopeError("example_inputs() returned None; return a tensor, a tuple of arguments or a dictionary.")
-    if isinstance(value, tuple) and len(value) == 2 and _is_pair(source.model, value):
-        return *call_arguments(source.model, value[0]), value[1]
-    return *call_arguments(source.model, value), None
+    if isinstance(value, tuple) and len(value) == 2 and _is_pair(model, value):
+        return *call_arguments(model, value[0]), value[1]
+    return *call_arguments(model, value), None
 
 
 def described(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

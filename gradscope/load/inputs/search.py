@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from torch import nn
 
@@ -29,10 +30,32 @@ def found(model: nn.Module, rebuild: Callable[[], nn.Module], *, training: bool,
         GradscopeError: no candidate runs; the sentence tells what the likeliest raised.
     """
     facts = Facts(model)
-    search = Search(facts, Trial(facts, rebuild, training=training, seed=seed))
+    return searched(facts, Trial(facts, rebuild, training=training, seed=seed)), facts
+
+
+class Runs(Protocol):
+    """Runs candidates: what `Trial` does."""
+
+    def fake(self, candidate: Candidate) -> Outcome:
+        """What the model does with the shapes."""
+        ...
+
+    def real(self, candidate: Candidate) -> Outcome:
+        """What it does with numbers."""
+        ...
+
+
+def searched(facts: Facts, trial: Runs) -> Candidate:
+    """The first candidate that runs and reaches every parameter, else the one that reaches most.
+
+    Raises:
+        GradscopeError: no candidate runs; the sentence tells what the likeliest raised.
+    """
+    search = Search(facts, trial)
     search.run()
     if search.best is not None:
-        return search.best[0], facts
+        return search.best[0]
+    model = facts.model
     hint = "Give the inputs with --input 8,3,32,32 or an example_inputs() in the file."
     if not search.errors:
         raise GradscopeError(f"No example inputs were found for {type(model).__name__}. {hint}")
@@ -49,7 +72,7 @@ class Search:
         trial: runs candidates.
     """
 
-    def __init__(self, facts: Facts, trial: Trial) -> None:
+    def __init__(self, facts: Facts, trial: Runs) -> None:
         self.facts = facts
         self.trial = trial
         self.fake_trials = Config().input_fake_trials

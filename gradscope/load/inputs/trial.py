@@ -76,7 +76,7 @@ class Trial:
         except USER_ERRORS:  # not every model can be copied, and a real run will do
             return Outcome()
         try:
-            with _quiet(), seeded(self.seed), torch.no_grad(), self.fake_mode, _maps(model) as sides:
+            with _quiet(), seeded(self.seed), torch.no_grad(), self.fake_mode, feature_maps(model) as sides:
                 self._call(model, candidate)
         except USER_ERRORS as error:
             return Outcome(None if _is_unfakeable(error) else error)
@@ -85,7 +85,7 @@ class Trial:
     def real(self, candidate: Candidate) -> Outcome:
         """Run forward and backward and see which parameters the gradient reaches."""
         try:
-            with seeded(self.seed), torch.enable_grad(), self._model() as model, _maps(model) as sides:
+            with seeded(self.seed), torch.enable_grad(), self._model() as model, feature_maps(model) as sides:
                 output = self._call(model, candidate)
                 main_tensor(output)  # it says what is wrong with an output that has no gradient
                 _backward(differentiable(output))
@@ -168,7 +168,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _maps(model: nn.Module) -> Iterator[list[float]]:
+def feature_maps(model: nn.Module) -> Iterator[list[float]]:
     """Smaller side of every feature map that a two-dimensional convolution of kernel > 1 makes."""
     sides: list[float] = []
 
