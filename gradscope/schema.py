@@ -348,6 +348,7 @@ class Use:
         layer: name of the first layer that uses it.
         fan_in: terms of the sum that one output is; None where it does not sum.
         follower: what comes next, rearrangements and dropout left out: an activation, "norm", "add", "output" or an op.
+        gain: E[f(z)^2]^(-1/2) of the activation that follows, which keeps unit variance; None where none does.
         is_fed_zero: whether all that enters the layer is exactly zero.
     """
 
@@ -355,6 +356,7 @@ class Use:
     layer: str
     fan_in: int | None = None
     follower: str = ""
+    gain: float | None = None
     is_fed_zero: bool = False
 
 

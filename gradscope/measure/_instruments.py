@@ -70,6 +70,11 @@ class Instruments:
                 record.names.append(quantity.name)
                 record.values.append(value)
 
+    def silent(self) -> frozenset[int]:
+        """Indices of the layers whose output was zero in every element."""
+        shown = [(i, r.activation) for i, r in self._records.items() if r.activation is not None]
+        return frozenset(i for i, moments in shown if moments[4].item() == 1.0)
+
     def layers(self, nodes: Sequence[LayerNode]) -> tuple[tuple[LayerProfile, ...], tuple[Gap, ...]]:
         """What was measured, layer by layer, and the layers whose Jacobian could not be analysed."""
         gaps = []
