@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from gradscope.predict._axes import average_pairs
 from gradscope.predict._bands import Bands, Fluctuation
@@ -63,6 +63,7 @@ def assemble(run: Forward, seed: Seed) -> Profile:
 
 
 def _layer(layer: Layer, bands: Bands, drawn: Drawn) -> LayerProfile:
+    fan_in, fan_out = _fans(layer)
     node = LayerNode(
         index=layer.index,
         name=layer.name,
@@ -74,6 +75,8 @@ def _layer(layer: Layer, bands: Bands, drawn: Drawn) -> LayerProfile:
         shape=layer.shape,
         dtype=layer.dtype,
         parameters=layer.parameters,
+        fan_in=fan_in,
+        fan_out=fan_out,
     )
     table = layer.table
     if table is None:
@@ -81,6 +84,15 @@ def _layer(layer: Layer, bands: Bands, drawn: Drawn) -> LayerProfile:
     return LayerProfile(
         node, _activation(table, bands), _gradient(table, bands), spectral_norm(layer, drawn), rms_gain(layer)
     )
+
+
+def _fans(layer: Layer) -> tuple[int | None, int | None]:
+    """Inputs that one output sums over, and outputs that one input feeds; None without a weight matrix."""
+    weight = getattr(layer.module, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() < 2 or isinstance(layer.module, nn.Embedding):
+        return None, None
+    taps = math.prod(weight.shape[2:])
+    return weight.shape[1] * taps, weight.shape[0] * taps
 
 
 def _activation(table: Table, bands: Bands) -> Moments:

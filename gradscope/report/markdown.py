@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
-from gradscope.report._words import brief, count, duration, estimate, number, share, some
+from gradscope.report._theory import beside, facts
+from gradscope.report._words import brief, count, duration, estimate, maybe, number, share, some
 from gradscope.schema import Finding, Report, Verification
 
 _MARKS = {"error": "❌", "warning": "⚠️", "info": "ℹ️"}
@@ -26,6 +27,7 @@ def markdown(report: Report, look: Look) -> str:
         f"{_code(subject.target, look)}: {_plain(subject.class_name, look)}, {count(subject.parameters, 'parameter')}",
         *_findings(report.findings, look),
         *(line for v in report.verifications if v.accepted for line in _remedy(v, look)),
+        *_theory(report, look),
         *_facts(report, look),
     ]
     return "\n".join(lines) + "\n"
@@ -57,9 +59,24 @@ def _remedy(verification: Verification, look: Look) -> Iterator[str]:
     yield from ("", f"{fence}python", prescription.code, fence)
 
 
+def _theory(report: Report, look: Look) -> Iterator[str]:
+    known = facts(report)
+    if not known:
+        return
+    yield from ("", "<details><summary>What theory predicts</summary>", "")
+    yield from (f"- {_plain(name, look)}: {_plain(words, look)}" for name, words in known)
+    layers = beside(report)
+    if layers:
+        yield from ("", "| layer | activation rms | predicted | gradient rms | predicted |", "|---|---|---|---|---|")
+    for x in layers:
+        numbers = (x.activation, x.predicted_activation, x.gradient, x.predicted_gradient)
+        yield f"| {_plain(x.name, look)} | {' | '.join(maybe(value) for value in numbers)} |"
+    yield from ("", "</details>")
+
+
 def _facts(report: Report, look: Look) -> Iterator[str]:
     subject, coverage = report.subject, report.coverage
-    yield from ("", "<details><summary>How this was measured</summary>", "")
+    yield from ("", f"<details><summary>How this was {report.profile.origin}</summary>", "")
     yield f"- input: {_plain(subject.inputs, look)} ({_plain(subject.inputs_from, look)})"
     yield f"- loss: {_plain(subject.loss, look)}"
     reached = share(coverage.parameters_reached)

@@ -11,6 +11,7 @@ from gradscope.report._format import output_format
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._scale import depth_layers, rms
+from gradscope.report._theory import facts, predicted_layers
 from gradscope.report.html_page._plot import HEIGHT, WIDTH, curve, peak, plot
 from gradscope.schema import Estimate, Report
 
@@ -48,6 +49,8 @@ def html_page(report: Report, look: Look) -> str:
         panels=_panels(report),
         accepted=[v for v in report.verifications if v.accepted],
         rejected=[v for v in report.verifications if not v.accepted],
+        theory=facts(report),
+        twins=predicted_layers(report) if report.measured is not None else {},
         width=WIDTH,
         height=HEIGHT,
     )

@@ -14,10 +14,11 @@ from gradscope.report.terminal.findings import findings
 from gradscope.report.terminal.layers import layers
 from gradscope.report.terminal.recipe import recipe
 from gradscope.report.terminal.remedies import remedies
+from gradscope.report.terminal.theory import theory
 from gradscope.report.terminal.verdict import verdict
 from gradscope.schema import Report
 
-_SECTIONS = (verdict, findings, depth, layers, remedies, recipe, facts)
+_SECTIONS = (verdict, findings, depth, layers, theory, remedies, recipe, facts)
 
 
 @output_format("terminal", suffix=".txt")

@@ -20,7 +20,7 @@ def facts(report: Report, look: Look) -> Iterator[RenderableType]:
     """One row a fact; every gap is named or counted."""
     subject, coverage = report.subject, report.coverage
     mode = "training mode" if subject.training else "evaluation mode"
-    yield heading("How this was measured", look)
+    yield heading(f"How this was {report.profile.origin}", look)
     rows: list[tuple[str | Text, ...]] = [
         ("input", Text.assemble(look.clean(subject.inputs), (f"  {look.clean(subject.inputs_from)}", "dim"))),
         ("loss", look.clean(subject.loss)),
