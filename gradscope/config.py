@@ -55,7 +55,7 @@ class Config:
         6.0, "standard errors of the difference", "one false alarm in a billion normal draws"
     )
     overscaled_weight: Threshold = Threshold(
-        5.0, "times the scale that keeps the variance", "He et al. 2015; initializers in use stay within 2.5"
+        3.0, "times the scale that keeps the variance", "He et al. 2015; initializers in use stay within 2.5"
     )
     underscaled_weight: Threshold = Threshold(
         0.02, "times the scale that keeps the variance", "He et al. 2015; initializers in use stay above 0.05"
@@ -68,6 +68,7 @@ class Config:
     uninitialized_octaves: Threshold = Threshold(
         6.0, "standard deviation of log2 |w|", "1.6 of a normal draw; memory read as numbers exceeds 10"
     )
+    smallest_normal: Threshold = Threshold(1.18e-38, "magnitude", "IEEE 754: the smallest normal float32")
     uninitialized_magnitude: Threshold = Threshold(1e4, "largest magnitude", "no initializer draws such numbers")
     dominating_bias: Threshold = Threshold(
         0.95, "share of the layer's mean square output", "what is left is all that depends on the input"

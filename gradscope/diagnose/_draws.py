@@ -11,17 +11,21 @@ from gradscope.schema import Estimate, LayerProfile, ParameterProfile, Profile, 
 
 
 def agrees(drawn: Estimate, declared: Estimate, kurtosis: Estimate, config: Config) -> bool:
-    """Whether a draw's standard deviation can be that of another draw of the same shape.
+    """Whether a draw's standard deviation can be that of another draw of the same shape."""
+    if drawn.value == 0 or declared.value == 0:
+        return drawn.value == declared.value
+    allowed = max(math.log1p(config.conforming_deviation.value), uncertainty(drawn.n, kurtosis, config))
+    return abs(math.log(drawn.value / declared.value)) <= allowed
+
+
+def uncertainty(elements: int, kurtosis: Estimate, config: Config) -> float:
+    """How far the logarithms of two draws' standard deviations may lie apart by chance.
 
     The logarithm of a standard deviation from n elements has the variance (kurtosis - 1) / (4 n); two draws have two
     of them (Kenney & Keeping 1951, 7.8).
     """
-    if drawn.value == 0 or declared.value == 0:
-        return drawn.value == declared.value
     shape = max(kurtosis.value, 2.0) if kurtosis.is_known else 3.0  # of a normal draw where nothing is known
-    error = math.sqrt(2 * (shape - 1) / (4 * drawn.n))
-    allowed = max(math.log1p(config.conforming_deviation.value), config.conforming_errors.value * error)
-    return abs(math.log(drawn.value / declared.value)) <= allowed
+    return config.conforming_errors.value * math.sqrt((shape - 1) / (2 * elements))
 
 
 def family(name: str) -> str:

@@ -21,7 +21,14 @@ from torch import nn
 from gradscope.schema import Estimate
 
 _DRAWS = {"normal_": 2, "trunc_normal_": 2}  # function of torch.nn.init -> position of its standard deviation
-_METHODS = ("__init__", "_init_weights", "init_weights", "_initialize_weights", "initialize_weights", "_reset_parameters")
+_METHODS = (
+    "__init__",
+    "_init_weights",
+    "init_weights",
+    "_initialize_weights",
+    "initialize_weights",
+    "_reset_parameters",
+)
 
 
 def named_deviations(model: nn.Module) -> dict[str, Estimate]:
@@ -69,10 +76,11 @@ def _named_draws(function: FunctionType, owner: nn.Module) -> Iterator[tuple[Pat
     except (OSError, TypeError, SyntaxError):  # a class made without a source file declares nothing that can be read
         return
     values = _Values(tree, function, owner)
-    for branch in ast.walk(tree):
-        patterns = _patterns(branch.test) if isinstance(branch, ast.If) else []
-        for call in (c for statement in branch.body for c in ast.walk(statement)) if patterns else ():
-            deviation = _deviation(call) if isinstance(call, ast.Call) else None
+    for branch in (node for node in ast.walk(tree) if isinstance(node, ast.If)):
+        patterns = _patterns(branch.test)
+        calls = [c for statement in branch.body for c in ast.walk(statement) if isinstance(c, ast.Call)]
+        for call in calls if patterns else ():
+            deviation = _deviation(call)
             value = None if deviation is None else values.of(deviation)
             if value is not None:
                 file = function.__code__.co_filename.rpartition("/")[2]
@@ -90,7 +98,12 @@ def _patterns(test: ast.expr) -> Patterns:
         return [[option for part in parts for options in part for option in options]]
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq | ast.In):
         return [strings] if (strings := [*_strings(test.left), *_strings(test.comparators[0])]) else []
-    if isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and test.func.attr == "endswith" and test.args:
+    if (
+        isinstance(test, ast.Call)
+        and isinstance(test.func, ast.Attribute)
+        and test.func.attr == "endswith"
+        and test.args
+    ):
         return [strings] if (strings := _strings(test.args[0])) else []
     return []
 

@@ -30,10 +30,14 @@ def _module(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
         return module
     if id(module) not in memo:
         memo[id(module)] = copy = object.__new__(type(module))
-        copy.__dict__.update(module.__dict__)
-        copy.__dict__["_modules"] = {n: m if m is None else _module(m, memo) for n, m in module._modules.items()}
-        copy.__dict__["_parameters"] = {n: _parameter(p, memo) for n, p in module._parameters.items()}
-        copy.__dict__["_buffers"] = {n: b if b is None else b.clone() for n, b in module._buffers.items()}
+        vars(copy).update(
+            vars(module)
+            | {
+                "_modules": {n: m if m is None else _module(m, memo) for n, m in module._modules.items()},
+                "_parameters": {n: _parameter(p, memo) for n, p in module._parameters.items()},
+                "_buffers": {n: b if b is None else b.clone() for n, b in module._buffers.items()},
+            }
+        )
     return memo[id(module)]
 
 
@@ -42,7 +46,9 @@ def _parameter(parameter: nn.Parameter | None, memo: dict[int, Any]) -> nn.Param
         return parameter
     if id(parameter) not in memo:
         fresh = nn.Parameter(torch.full_like(parameter, torch.nan), requires_grad=parameter.requires_grad)
-        fresh.__dict__.update({k: v for k, v in vars(parameter).items() if k != _DONE})
+        for name, value in vars(parameter).items():
+            if name != _DONE:
+                setattr(fresh, name, value)
         memo[id(parameter)] = fresh
     return memo[id(parameter)]
 

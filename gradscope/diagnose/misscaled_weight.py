@@ -1,0 +1,110 @@
+"""GS601: weights drawn with a scale that their fan and the activation behind them do not bear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from gradscope.config import Config
+from gradscope.diagnose._diagnostic import diagnostic
+from gradscope.diagnose._draws import SUMMING, families, used
+from gradscope.diagnose._signal import decades, exact, is_normalization, trunk
+from gradscope.schema import Finding, ParameterProfile, Profile
+
+
+@diagnostic("GS601", severity="warning")
+def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
+    """A weight's scale is not what its number of inputs and the activation behind it imply.
+
+    ## Why it matters
+    A layer multiplies the rms of what passes by the weight's rms times sqrt(fan_in), over the gain of the
+    activation behind. At one, the signal keeps its size. `torch.randn` or `normal_()` without a scale is wrong by
+    sqrt(fan_in); PyTorch's default for linear layers, made for one or two hidden layers, by a factor of 0.41 for
+    every layer with a rectifier.
+
+    ## How it is decided
+    rms(w) * sqrt(fan_in) / gain, gain = E[f(z)^2]^(-1/2), of every weight. One layer by itself is a finding beyond
+    the single-layer thresholds; layers that all data passes add up from one normalization to the next, and are a
+    finding beyond the threshold in decades. A weight in front of a normalization is none: there its scale cancels.
+    Small weights at the end of a residual branch, before an output or before a gate are none either.
+
+    ## What to do
+    `nn.init.kaiming_normal_(w, nonlinearity="relu")`, or normal_ with std = gain / sqrt(fan_in); orthogonal_ with
+    that gain in very deep networks.
+
+    ## References
+    Glorot & Bengio 2010; He et al. 2015 (arXiv:1502.01852); Poole et al. 2016 (arXiv:1606.05340).
+    """
+    weights = {p.name: ratio for p in used(profile, SUMMING) if (ratio := _ratio(p)) is not None}
+    by_name = {p.name: p for p in profile.parameters}
+    above, below = config.overscaled_weight, config.underscaled_weight
+    passed = {layer.name for layer in trunk(profile)}
+    large = [by_name[name] for name, ratio in weights.items() if ratio > above.value]
+    small = [by_name[n] for n, ratio in weights.items() if 0 < ratio < below.value and _is_passed(by_name[n], passed)]
+    for group, threshold, words in ((large, above, "larger"), (small, below, "smaller")):
+        if group:
+            worst = max(group, key=lambda p: abs(math.log(weights[p.name])))
+            factor = weights[worst.name] if words == "larger" else 1 / weights[worst.name]
+            yield Finding(
+                code="GS601",
+                name="misscaled-weight",
+                severity="warning",
+                layers=tuple(p.name for p in group),
+                message=(
+                    f"{families(group)} drawn up to {factor:.3g} times {words} than what keeps the variance; "
+                    f"{worst.name} has rms {worst.rms.value:.3g} for a fan_in of {_fan(worst)}."
+                ),
+                evidence={"relative_scale": exact(weights[worst.name]), "rms": worst.rms},
+                threshold=threshold,
+            )
+    named = {p.name for p in [*large, *small]}
+    yield from _paths(profile, config, {n: r for n, r in weights.items() if r > 0 and n not in named})
+
+
+def _ratio(parameter: ParameterProfile) -> float | None:
+    """rms(w) sqrt(fan_in) / gain; None where a scale has no meaning."""
+    use = parameter.use
+    if use is None or use.fan_in is None or use.follower in _FREE or not parameter.rms.is_known:
+        return None
+    return parameter.rms.value * math.sqrt(use.fan_in) / (use.gain or 1.0)
+
+
+_FREE = ("norm", "sin", "cos")  # the scale cancels, or sets a frequency
+_ENDS = ("output", "add", "mul", "sigmoid")  # small weights before these are a choice
+
+
+def _fan(parameter: ParameterProfile) -> int | None:
+    return None if parameter.use is None else parameter.use.fan_in
+
+
+def _is_passed(parameter: ParameterProfile, passed: set[str]) -> bool:
+    use = parameter.use
+    return use is not None and use.layer in passed and use.follower not in _ENDS and use.role == "matrix"
+
+
+def _paths(profile: Profile, config: Config, weights: dict[str, float]) -> Iterator[Finding]:
+    """Stretches of trunk between normalizations whose draws lose or gain too much together."""
+    threshold = config.misscaled_path
+    by_name = {p.name: p for p in profile.parameters}
+    stretch: list[ParameterProfile] = []
+    for layer in [*trunk(profile), None]:
+        if layer is not None and not is_normalization(layer):
+            scaled = (by_name[n] for n in layer.node.parameters if n in weights)
+            stretch += [p for p in scaled if p.use is not None and p.use.role == "matrix"]
+            continue
+        total = sum(decades(weights[p.name]) for p in stretch)
+        if len(stretch) > 1 and abs(total) > threshold.value:
+            each = 10 ** (total / len(stretch))
+            yield Finding(
+                code="GS601",
+                name="misscaled-weight",
+                severity="warning",
+                layers=tuple(p.name for p in stretch),
+                message=(
+                    f"{len(stretch)} weights in a row ({families(stretch)}) are drawn {each:.2f} times the scale that "
+                    f"keeps the variance behind their activations: {total:+.1f} decades together."
+                ),
+                evidence={"decades": exact(total), "relative_scale": exact(each)},
+                threshold=threshold,
+            )
+        stretch = []
