@@ -48,20 +48,22 @@ class Instruments:
         """A layer has run: its moments, its quantities, the spectrum of its Jacobian."""
         record = self._records.setdefault(layer, _Record())
         self._ops[layer] = call.op
-        tensor = _plain(call.output)
-        if tensor is not None:
-            record.activation, record.elements = moments_of(tensor), tensor.numel()
-            self._compute("activation", Observation(call.op, tensor, self._batch), record)
+        with torch._C.DisableTorchFunction():  # nothing in here is the model's: no mode needs to see it
+            tensor = _plain(call.output)
+            if tensor is not None:
+                record.activation, record.elements = moments_of(tensor), tensor.numel()
+                self._compute("activation", Observation(call.op, tensor, self._batch), record)
         if self._sweep is not None and call.op != "input":
             record.spectrum = layer_spectrum(call, self._sweep)
 
     def backward(self, layer: int, gradient: Tensor) -> None:
         """The gradient at a layer's output has arrived."""
-        tensor = _plain(gradient)
-        if tensor is not None:
-            record = self._records[layer]
-            record.gradient = moments_of(tensor)
-            self._compute("gradient", Observation(self._ops[layer], tensor, self._batch), record)
+        with torch._C.DisableTorchFunction():
+            tensor = _plain(gradient)
+            if tensor is not None:
+                record = self._records[layer]
+                record.gradient = moments_of(tensor)
+                self._compute("gradient", Observation(self._ops[layer], tensor, self._batch), record)
 
     def _compute(self, of: Of, observation: Observation, record: _Record) -> None:
         for quantity in self._quantities[of]:

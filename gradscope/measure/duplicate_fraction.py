@@ -10,13 +10,14 @@ from gradscope.measure._quantity import Observation, quantity
 _DENSE = frozenset({"Linear", "linear"})
 _CONVOLUTIONS = frozenset({"Conv1d", "Conv2d", "Conv3d", "conv1d", "conv2d", "conv3d"})
 _MOST_UNITS = 512  # compared with each other; of a wider layer the first are
+_ENOUGH = 256  # samples and positions at which they are compared
 _MAP_DIMS = 3  # from (B, C, L) on, dimension 1 holds the channels of a convolution
 _SAME = 1e-5  # relative distance: float32 sums of equal terms in another order differ by less
 
 
 @quantity(of="activation")
 def duplicate_fraction(observation: Observation) -> Tensor | None:
-    """Share of a weighted layer's units that some earlier unit equals on the whole batch, (B, C, *) or (..., D) -> ().
+    """Share of a weighted layer's units that some earlier unit equals throughout, (B, C, *) or (..., D) -> ().
 
     Equal rows of a weight matrix stay equal under every gradient method if what follows treats them alike
     (Goodfellow et al. 2016, Deep Learning, section 8.4). Units that are zero everywhere are left out:
@@ -25,12 +26,16 @@ def duplicate_fraction(observation: Observation) -> Tensor | None:
     x = observation.tensor
     if observation.op not in _DENSE | _CONVOLUTIONS or x.ndim < 2:
         return None
-    unit = 1 if observation.op in _CONVOLUTIONS and x.ndim >= _MAP_DIMS else x.ndim - 1
-    if x.shape[unit] < 2 or x.numel() // x.shape[unit] < 2:
+    if observation.op in _CONVOLUTIONS and x.ndim >= _MAP_DIMS:
+        maps = x.flatten(2)  # (samples, units, positions)
+        step = max(1, maps.shape[0] * maps.shape[2] // _ENOUGH)
+        rows = maps[:, :_MOST_UNITS, ::step].movedim(1, 0).flatten(1).double()  # (units, observations)
+    else:
+        vectors = x.flatten(0, -2)  # (observations, units)
+        rows = vectors[:: max(1, len(vectors) // _ENOUGH), :_MOST_UNITS].T.double()
+    if min(rows.shape) < 2:
         return None
-    rows = x.movedim(unit, 0).flatten(1)[:_MOST_UNITS].double()  # (units, observations)
     norms = rows.norm(dim=1)
-    gram = rows @ rows.T
-    squared = norms.square()[:, None] + norms.square()[None, :] - 2 * gram
+    squared = norms.square()[:, None] + norms.square()[None, :] - 2 * rows @ rows.T
     is_same = squared < (_SAME**2) * torch.maximum(norms[:, None], norms[None, :]).square()
     return is_same.tril(-1).any(1).sum() / (len(rows) - 1)
