@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import statistics
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,8 @@ import torch
 from gradscope import capture
 from gradscope.borrow import borrowed, seeded
 from gradscope.pytree import map_tensors, tensors_in
+from tests.benchmarks._cost import peak_of, seconds_of
+from tests.benchmarks._isolated import isolated
 from tests.benchmarks._zoo import build, names
 from tests.capture import checks
 
@@ -95,8 +94,8 @@ def _cost(subject: Any) -> dict[str, float]:
     args, kwargs = _copied(subject)
     if not checks.projected(subject.model(*args, **kwargs)).requires_grad:
         return {}
-    seconds = {f: min(_seconds(f) for _ in range(3)) for f in (plain, captured)}
-    peaks = {f: _peak(f) for f in (plain, captured)}
+    seconds = {f: min(seconds_of(f) for _ in range(3)) for f in (plain, captured)}
+    peaks = {f: peak_of(f) for f in (plain, captured)}
     return {
         "seconds": seconds[plain],
         "time_ratio": seconds[captured] / seconds[plain],
@@ -105,49 +104,7 @@ def _cost(subject: Any) -> dict[str, float]:
     }
 
 
-def _seconds(function: Callable[[], None]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
-
-
-def _peak(function: Callable[[], None]) -> float:
-    """MB of memory that a call takes at its peak beyond what was there before (Linux)."""
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    function()
-    return _status("VmHWM") - before
-
-
-def _status(key: str) -> float:
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(key))
-    return int(line.split()[1]) / 1024
-
-
 # --- all models --------------------------------------------------------------------------------------
-
-
-def _child(name: str, path: Path) -> None:
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    path.write_text(json.dumps(examine(name)))
-
-
-def isolated(name: str, folder: Path) -> dict[str, Any]:
-    """`examine` in a process of its own."""
-    path = folder / "row.json"
-    path.unlink(missing_ok=True)
-    child = multiprocessing.get_context("fork").Process(target=_child, args=(name, path))
-    child.start()
-    child.join(SECONDS)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        return {"name": name, "captured": False, "error": f"not done after {SECONDS} s"}
-    if not path.exists():
-        return {"name": name, "captured": False, "error": f"the process ended with {child.exitcode}"}
-    row = json.loads(path.read_text())
-    path.unlink()
-    return row
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -219,7 +176,7 @@ def main(select: str = "") -> None:
     rows = []
     for name in names():
         if select in name:
-            rows.append(isolated(name, RESULTS))
+            rows.append({"captured": False} | isolated(examine, name, seconds=SECONDS))
             print(json.dumps(rows[-1]), flush=True)
     (RESULTS / "capture.md").write_text(table(rows))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import multiprocessing
-import os
 import statistics
 import sys
 import time
@@ -21,6 +19,7 @@ from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.search import Search
 from gradscope.load.inputs.trial import Trial
 from gradscope.pytree import tensors_in
+from tests.benchmarks._isolated import isolated
 from tests.benchmarks._zoo import build, names
 
 RESULTS = Path("reports/benchmarks")
@@ -70,29 +69,6 @@ def reached(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
 
 
 # --- all models --------------------------------------------------------------------------------------
-
-
-def _child(name: str, path: Path) -> None:
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    path.write_text(json.dumps(examine(name)))
-
-
-def isolated(name: str, folder: Path) -> dict[str, Any]:
-    """`examine` in a process of its own."""
-    path = folder / "inputs-row.json"
-    path.unlink(missing_ok=True)
-    child = multiprocessing.get_context("fork").Process(target=_child, args=(name, path))
-    child.start()
-    child.join(SECONDS)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        return {"name": name, "found": False, "error": f"not done after {SECONDS} s"}
-    if not path.exists():
-        return {"name": name, "found": False, "error": f"the process ended with {child.exitcode}"}
-    row = json.loads(path.read_text())
-    path.unlink()
-    return row
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -146,7 +122,7 @@ def main(select: str = "") -> None:
     rows = []
     for name in names():
         if select in name:
-            rows.append(isolated(name, RESULTS))
+            rows.append({"found": False} | isolated(examine, name, seconds=SECONDS))
             print(json.dumps(rows[-1]), flush=True)
     (RESULTS / "inputs.md").write_text(table(rows))
 
