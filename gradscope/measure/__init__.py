@@ -11,19 +11,19 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscope.config import Config
-from gradscope.measure._attempts import attempts, recipes
+from gradscope.measure._attempts import attempts
 from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
 from gradscope.measure._conformance import with_conformance
 from gradscope.measure._instruments import Instruments
-from gradscope.measure._losses import constant_loss, expected_loss, output_variation
+from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
 from gradscope.spectra import Sweep
 
-__all__ = ["attempts", "profile", "recipes"]
+__all__ = ["attempts", "profile"]
 
 
 class Capture(Protocol):
@@ -64,6 +64,7 @@ def profile(
         "initial_loss": Estimate.exact(subject.loss(run.output, subject.targets).item(), "measured", batch or 1),
         "expected_loss": expected_loss(subject, output),
         "constant_loss": constant_loss(subject, output),
+        "perfect_loss": perfect_loss(subject, output),
         "output_variation": output_variation(output, batch),
     }
     silent = instruments.silent()
@@ -110,6 +111,7 @@ def _sweep(subject: Subject, config: Config) -> Sweep:
     return Sweep(
         tolerance=config.spectral_tolerance,
         probability=1 - config.confidence,
+        bounds=sum(p.ndim > 1 for p in subject.model.parameters()),
         is_certified=config.is_certified,
         seed=subject.info.seed,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from gradscope.batches import Batch, as_call, user_batches
 from gradscope.borrow import seeded
+from gradscope.measure._losses import class_dimension
 from gradscope.pytree import main_tensor
 from gradscope.schema import Attempt, Gap, Subject
 
@@ -22,50 +24,79 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], float], Optimizer]] = {
     "adam": lambda parameters, rate: Adam(parameters, rate),
 }
 
-LADDER = {"adam": (4e-3, 1.6e-2), "sgd": (5e-2,)}
-"""Learning rates that are attempted of each optimizer where the user names none; the first gets half of all steps."""
+FIRST, LOWER, OTHER = ("adam", 4e-3), ("adam", 1e-3), ("sgd", 5e-2)
+"""What is attempted first where the user names nothing; next where that diverged; next where it learned."""
 
+_FIRST_SHARE = 0.4  # of all steps, before it is decided what the others are for
 _DIVERGED = 1e30  # a loss beyond it is not trained on any further
-_SHIFTS = (1 / 2, 1 / 3, 1 / 7)  # of the batch: whose targets other samples are given
+_WORSE = 2.0  # times the first loss: such a learning rate is too high
+_SHIFTS = 8  # ways in which targets are exchanged between samples
+_LEARNED, _SURE = 0.05, 3.0  # share of the loss that depends on the right targets, and its standard errors
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """An optimizer, a learning rate and the steps it gets."""
+def attempts(
+    subject: Subject, *, steps: int, optimizer: str | None = None, learning_rate: float | None = None
+) -> tuple[tuple[Attempt, ...], tuple[Gap, ...]]:
+    """Train copies for so many steps in all; the subject's model itself is only copied.
 
-    optimizer: str
-    learning_rate: float
-    steps: int
-
-
-def recipes(optimizer: str | None, learning_rate: float | None, steps: int) -> tuple[Recipe, ...]:
-    """What is attempted with so many steps in all.
+    The steps are on the user's batches, each one new, or else on the example batch again and again. Where the user
+    names a learning rate, all steps are taken with it. Else Adam begins; if it diverges the rest is taken at a lower
+    learning rate, if it learns with SGD (or, where only one optimizer is asked for, not at all), and if neither is
+    plain it goes on.
 
     Args:
+        subject: what is copied.
+        steps: forward and backward passes that all attempts may take together.
         optimizer: "sgd" or "adam"; both if None.
-        learning_rate: the only one; a ladder if None.
-        steps: of all attempts together.
-    """
-    chosen = [optimizer] if optimizer else list(LADDER)
-    rates = [(name, rate) for name in chosen for rate in ((learning_rate,) if learning_rate else LADDER[name])]
-    first = steps if len(rates) == 1 else steps // 2
-    rest = (steps - first) // max(1, len(rates) - 1)
-    return tuple(Recipe(name, rate, rest if i else first) for i, (name, rate) in enumerate(rates))
-
-
-def attempts(subject: Subject, wanted: Sequence[Recipe]) -> tuple[tuple[Attempt, ...], tuple[Gap, ...]]:
-    """Try each recipe on a copy of its own; the subject's model is only copied.
-
-    The steps are on the user's batches, each one new, or else on the example batch again and again.
+        learning_rate: the only one; chosen if None.
 
     Returns:
         The attempts, or none and why: some models can be measured and neither copied nor trained.
     """
     try:
-        return tuple(_attempt(subject, recipe, _batches(subject, recipe.steps)) for recipe in wanted), ()
+        return tuple(_attempts(subject, steps, optimizer, learning_rate)), ()
     except Exception as error:  # the user's code: copying, batches, forward, loss or backward
         reason = (str(error).splitlines() or [""])[0]
         return (), (Gap("trial steps", f"{type(error).__name__}: {reason}"),)
+
+
+def _attempts(subject: Subject, steps: int, optimizer: str | None, rate: float | None) -> Iterator[Attempt]:
+    batches = _batches(subject, steps)
+    if rate is not None:
+        names = [optimizer] if optimizer else list(OPTIMIZERS)
+        for name in names:
+            yield _Training(subject, name, rate).run(batches, steps // len(names))
+        return
+    first = OTHER if optimizer == "sgd" else FIRST
+    training = _Training(subject, *first)
+    head = int(_FIRST_SHARE * steps)
+    tried = training.run(batches, head)
+    if has_diverged(tried):
+        yield tried
+        name, lower = first[0], LOWER[1] if first[0] == LOWER[0] else first[1] / 10
+        yield _Training(subject, name, lower).run(batches, steps - head)
+    elif has_learned(tried):
+        yield tried
+        if optimizer is None:
+            yield _Training(subject, *OTHER).run(batches, steps - head)
+    else:
+        yield training.run(batches, steps - head)
+
+
+def has_diverged(attempt: Attempt) -> bool:
+    """Whether the loss stopped being finite, or its last quarter is far above where it began."""
+    last = attempt.losses[-max(1, attempt.asked // 4) :]
+    if len(attempt.losses) < attempt.asked or not all(map(math.isfinite, last)):
+        return True
+    first = fmean(attempt.losses[:2])
+    return fmean(last) - first > (_WORSE - 1) * abs(first)
+
+
+def has_learned(attempt: Attempt) -> bool:
+    """Whether the loss of the second half plainly depends on whose targets it is given."""
+    pairs = list(zip(attempt.losses, attempt.mismatched, strict=False))[attempt.asked // 2 :]
+    gaps = [(other - own) / (abs(other) + abs(own)) for own, other in pairs if abs(other) + abs(own) > 0]
+    return len(gaps) > 1 and fmean(gaps) > max(_LEARNED, _SURE * stdev(gaps) / len(gaps) ** 0.5)
 
 
 def _batches(subject: Subject, steps: int) -> list[Batch]:
@@ -75,35 +106,53 @@ def _batches(subject: Subject, steps: int) -> list[Batch]:
     return [Batch(*as_call(inputs), targets) for inputs, targets in given]
 
 
-def _attempt(subject: Subject, recipe: Recipe, batches: Sequence[Batch]) -> Attempt:
-    rows: list[tuple[float, ...]] = []
-    with seeded(subject.info.seed), torch.enable_grad():
-        model = subject.rebuild() if subject.rebuild is not None else copy.deepcopy(subject.model)
-        model.train(subject.info.training)
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        optimizer = OPTIMIZERS[recipe.optimizer](parameters, recipe.learning_rate)
-        for step in range(recipe.steps):
-            batch = batches[step % len(batches)].cloned()
-            optimizer.zero_grad(set_to_none=True)
-            output = model(*batch.args, **batch.kwargs)
-            loss = subject.loss(output, batch.targets)
-            rows.append((loss.item(), *_knowledge(subject.loss, output, batch.targets)))
-            if not abs(rows[-1][0]) <= _DIVERGED:
-                break
+class _Training:
+    """A copy of the model in training; `run` takes it further.
+
+    Args:
+        subject: what is copied.
+        optimizer: a key of `OPTIMIZERS`.
+        rate: learning rate.
+    """
+
+    def __init__(self, subject: Subject, optimizer: str, rate: float) -> None:
+        self._subject = subject
+        with seeded(subject.info.seed):
+            self._model = subject.rebuild() if subject.rebuild is not None else copy.deepcopy(subject.model)
+        self._model.train(subject.info.training)
+        self._optimizer = OPTIMIZERS[optimizer]([p for p in self._model.parameters() if p.requires_grad], rate)
+        self._rows: list[tuple[float, ...]] = []
+        self._so_far = Attempt(optimizer, rate, 0, (), is_real=subject.batches is not None)
+
+    def run(self, batches: Sequence[Batch], steps: int) -> Attempt:
+        """Take more steps, and return all that were taken so far."""
+        begin, end = self._so_far.asked, self._so_far.asked + steps
+        with seeded(self._subject.info.seed + begin), torch.enable_grad():
+            for step in range(begin, end):
+                self._step(batches[step % len(batches)].cloned())
+                if not abs(self._rows[-1][0]) <= _DIVERGED:
+                    break
+        columns = [tuple(column) for column in zip(*self._rows, strict=True)]
+        columns[1:] = [column if math.isfinite(column[0]) else () for column in columns[1:]]
+        losses, mismatched, errors, mismatched_errors = columns
+        self._so_far = replace(
+            self._so_far,
+            asked=end,
+            losses=losses,
+            mismatched=mismatched,
+            errors=errors,
+            mismatched_errors=mismatched_errors,
+        )
+        return self._so_far
+
+    def _step(self, batch: Batch) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        output = self._model(*batch.args, **batch.kwargs)
+        loss = self._subject.loss(output, batch.targets)
+        self._rows.append((loss.item(), *_knowledge(self._subject.loss, output, batch.targets)))
+        if abs(self._rows[-1][0]) <= _DIVERGED:
             loss.backward()
-            optimizer.step()
-    losses, mismatched, errors, mismatched_errors = zip(*rows, strict=True)
-    is_known, has_errors = math.isfinite(mismatched[0]), math.isfinite(errors[0])
-    return Attempt(
-        optimizer=recipe.optimizer,
-        learning_rate=recipe.learning_rate,
-        asked=recipe.steps,
-        losses=losses,
-        mismatched=mismatched if is_known else (),
-        errors=errors if has_errors else (),
-        mismatched_errors=mismatched_errors if has_errors else (),
-        is_real=subject.batches is not None,
-    )
+            self._optimizer.step()
 
 
 @torch.no_grad()
@@ -111,10 +160,11 @@ def _knowledge(loss: Callable[[Any, Any], Tensor], output: Any, targets: Any) ->
     """Loss with other samples' targets, error with the right ones, error with other samples'; NaN where unknown."""
     if not isinstance(targets, Tensor) or targets.ndim == 0 or len(targets) < 2:
         return math.nan, math.nan, math.nan
-    others = [targets.roll(max(1, int(share * len(targets))), 0) for share in _SHIFTS]
+    stride = max(1, (len(targets) - 1) // _SHIFTS)
+    others = [targets.roll(shift, 0) for shift in range(1, len(targets), stride)][:_SHIFTS]
     mismatched = sum(loss(output, other).item() for other in others) / len(others)
-    error = _error(main_tensor(output), targets)
-    return mismatched, error, sum(_error(main_tensor(output), other) for other in others) / len(others)
+    main = main_tensor(output)
+    return mismatched, _error(main, targets), sum(_error(main, other) for other in others) / len(others)
 
 
 def _error(output: Tensor | None, targets: Tensor) -> float:
@@ -123,9 +173,8 @@ def _error(output: Tensor | None, targets: Tensor) -> float:
         return math.nan
     if targets.is_floating_point():
         return (output - targets).square().mean().item() if output.shape == targets.shape else math.nan
-    for dimension in (output.ndim - 1, 1):
-        if output.ndim > 1 and targets.shape == output.shape[:dimension] + output.shape[dimension + 1 :]:
-            is_counted = targets >= 0  # negative labels are left out by convention
-            wrong = (output.argmax(dimension) != targets)[is_counted]
-            return wrong.double().mean().item()
-    return math.nan
+    dimension = class_dimension(output, targets)
+    if dimension is None:
+        return math.nan
+    wrong = (output.argmax(dimension) != targets)[targets >= 0]  # negative labels are left out by convention
+    return wrong.double().mean().item()
