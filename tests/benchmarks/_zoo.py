@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -59,14 +59,21 @@ def build(name: str) -> Built:
 
 
 def _transformers(kind: str) -> Built:
+    """One architecture with its default head, as small as it gets."""
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
-    transformers.logging.set_verbosity_error()
     found = MODEL_MAPPING_NAMES[kind]
     model_class = getattr(transformers, found if isinstance(found, str) else found[0])
-    config = transformers.AutoConfig.for_model(kind)
-    _shrink(config)
+    return transformers_model(model_class, transformers.AutoConfig.for_model(kind), _SMALL)
+
+
+def transformers_model(model_class: Any, config: Any, sizes: Mapping[str, int]) -> Built:
+    """A model of transformers, no larger than `sizes` where its configuration uses these names."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    _shrink(config, sizes)
     config = type(config).from_dict(config.to_dict())
     with torch.device("meta"):
         size = sum(p.numel() for p in model_class(config).parameters())
@@ -76,15 +83,15 @@ def _transformers(kind: str) -> Built:
     return _with_working_inputs(model, _hugging_face_inputs(model, config))
 
 
-def _shrink(config: Any) -> None:
+def _shrink(config: Any, sizes: Mapping[str, int] = _SMALL) -> None:
     for part in list(vars(config).values()):
         if hasattr(part, "to_dict"):
-            _shrink(part)
+            _shrink(part, sizes)
     layers = getattr(config, "num_hidden_layers", None)
     for key, value in list(vars(config).items()):  # one entry a layer
-        if isinstance(value, list) and layers == len(value) > 2:
-            setattr(config, key, value[:2])
-    for key, value in _SMALL.items():
+        if isinstance(value, list) and layers == len(value) > sizes["num_hidden_layers"]:
+            setattr(config, key, value[: sizes["num_hidden_layers"]])
+    for key, value in sizes.items():
         now = getattr(config, key, None)
         if isinstance(now, int) and not isinstance(now, bool) and now > value:
             setattr(config, key, value)
