@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from gradscope.schema import Estimate
 from gradscope.spectra._lanczos import BREAKDOWN, Bidiagonal, Goal, Settled, rms_gain, spectral_norm
+
+_UNSEEN = 0.25  # share of the tolerance by which a dropped system may exceed the maximum
+_DOUBT = 0.1  # share of the way to the upper bound that a value may lie above the Ritz value when nothing says so
 
 
 class Systems(Protocol):
@@ -29,76 +32,106 @@ class Systems(Protocol):
         ...
 
 
-def solve_many(systems: Systems, start: Tensor, goal: Goal) -> tuple[Estimate, Estimate]:
+@dataclass(frozen=True, slots=True)
+class Adjoint:
+    """The adjoints of the systems: an iteration that starts on the smaller side is ahead of one on the larger."""
+
+    systems: Systems
+
+    def matvec(self, v: Tensor) -> Tensor:
+        return self.systems.rmatvec(v)
+
+    def rmatvec(self, u: Tensor) -> Tensor:
+        return self.systems.matvec(u)
+
+    def keep(self, rows: Tensor) -> Adjoint:
+        return Adjoint(self.systems.keep(rows))
+
+
+def solve_many(systems: Systems, start: Tensor, goal: Goal, *, columns: int) -> tuple[Estimate, Estimate]:
     """(spectral norm, rms gain) of the block-diagonal operator made of the systems.
 
-    A system that cannot hold the maximum any more is dropped, a settled one is not iterated further.
+    A system that cannot raise the maximum any more is dropped, a settled one is not iterated further.
 
     Args:
-        systems: the operators.
-        start: independent normal entries, (systems, columns).
+        systems: the operators, or their adjoints.
+        start: independent normal entries, (systems, columns of the operators as given).
         goal: when a system has settled; the failure probability is shared among the systems.
+        columns: entries of the input of one operator.
     """
-    estimates, gain = solve_each(systems, start, goal, is_maximum_wanted=True)
-    return largest_estimate(estimates), gain
+    iteration = _Iteration.of(start, goal)
+    is_finished = iteration.run(systems, start, is_maximum_wanted=True)
+    norm = largest_estimate(iteration.estimates(is_finished))
+    return norm, rms_gain(iteration.runs, columns=columns, ceiling=norm.high, method="hutchinson")
 
 
-def solve_each(
-    systems: Systems, start: Tensor, goal: Goal, *, is_maximum_wanted: bool = False
-) -> tuple[list[Estimate], Estimate]:
-    """(spectral norm of every system, rms gain of all).
+def solve_each(systems: Systems, start: Tensor, goal: Goal) -> list[Estimate]:
+    """Spectral norm of every system; arguments as for `solve_many`."""
+    iteration = _Iteration.of(start, goal)
+    return iteration.estimates(iteration.run(systems, start))
 
-    Args:
-        systems: the operators.
-        start: independent normal entries, (systems, columns).
-        goal: when a system has settled; the failure probability is shared among the systems.
-        is_maximum_wanted: systems that cannot hold the maximum may be left inaccurate.
+
+@dataclass(slots=True)
+class _Iteration:
+    """The runs of all systems.
+
+    Attributes:
+        goal: of one system.
+        dropped: systems that were left before they had settled.
     """
-    count = len(start)
-    goal = replace(goal, probability=goal.probability / count)
-    runs = [Bidiagonal(start.shape[1]) for _ in range(count)]
-    settled = [Settled(goal) for _ in range(count)]
-    is_finished = _iterate(systems, start, runs, settled, goal, is_maximum_wanted)
-    estimates = [spectral_norm(run, is_finished, probability=goal.probability, method="lanczos") for run in runs]
-    ceiling = largest_estimate(estimates).high
-    return estimates, rms_gain(runs, ceiling=ceiling, method="hutchinson")
 
+    goal: Goal
+    runs: list[Bidiagonal]
+    settled: list[Settled]
+    dropped: set[int] = field(default_factory=set)
 
-def _iterate(systems: Systems, start: Tensor, runs, settled, goal: Goal, is_maximum_wanted: bool) -> bool:
-    """Fill `runs` until every system is settled, dropped or exhausted; False when the limit came first."""
-    alive = list(range(len(runs)))
-    v = start / _lengths(start)
-    u = beta = None
-    while alive:
-        w = systems.matvec(v)
-        w = w.clone() if u is None or beta is None else torch.sub(w, beta * u)
-        alpha = _lengths(w)
-        u = _divided(w, alpha)
-        w = torch.sub(systems.rmatvec(u), alpha * v)
-        beta = _lengths(w)
-        v = _divided(w, beta)
-        for i, a, b in zip(alive, alpha.flatten().tolist(), beta.flatten().tolist(), strict=True):
-            runs[i].rows = u.shape[1]
-            _extend(runs[i], a, b)
-        rows = [row for row, i in enumerate(alive) if not _is_done(runs[i], settled[i])]
-        if is_maximum_wanted:
-            rows = _contenders(rows, alive, runs, goal)
-        if len(rows) < len(alive):
-            alive = [alive[row] for row in rows]
-            index = torch.tensor(rows, dtype=torch.long, device=v.device)
-            systems, v, u, beta = systems.keep(index), v[index], u[index], beta[index]
-        if alive and len(runs[alive[0]]) >= goal.limit:
-            return False
-    return True
+    @classmethod
+    def of(cls, start: Tensor, goal: Goal) -> _Iteration:
+        goal = replace(goal, probability=goal.probability / len(start))
+        return cls(goal, [Bidiagonal(start.shape[1]) for _ in start], [Settled(goal) for _ in start])
 
+    def run(self, systems: Systems, start: Tensor, *, is_maximum_wanted: bool = False) -> bool:
+        """Iterate until every system is settled, dropped or exhausted; False when the limit came first."""
+        runs, alive = self.runs, list(range(len(self.runs)))
+        v = start / _lengths(start)
+        u = beta = None
+        while alive:
+            w = systems.matvec(v)
+            w = w.clone() if u is None or beta is None else torch.sub(w, beta * u)
+            alpha = _lengths(w)
+            u = _divided(w, alpha)
+            w = torch.sub(systems.rmatvec(u), alpha * v)
+            beta = _lengths(w)
+            v = _divided(w, beta)
+            for i, a, b in zip(alive, alpha.flatten().tolist(), beta.flatten().tolist(), strict=True):
+                runs[i].rows = u.shape[1]
+                _extend(runs[i], a, b)
+            rows = [row for row, i in enumerate(alive) if not _is_done(runs[i], self.settled[i])]
+            if is_maximum_wanted:
+                rows = self._contenders(rows, alive)
+            if len(rows) < len(alive):
+                alive = [alive[row] for row in rows]
+                index = torch.tensor(rows, dtype=torch.long, device=v.device)
+                systems, v, u, beta = systems.keep(index), v[index], u[index], beta[index]
+            if alive and len(runs[alive[0]]) >= self.goal.limit:
+                return False
+        return True
 
-def _contenders(rows: list[int], alive: list[int], runs: list[Bidiagonal], goal: Goal) -> list[int]:
-    """Those of the rows whose run may still hold the maximum over all runs."""
-    k = max(len(run) for run in runs)
-    if k < 4 or k % 2 or not rows:
-        return rows
-    best = max((run.low() for run in runs if run.is_finite), default=0.0)
-    return [row for row in rows if _reach(runs[alive[row]], goal) >= best]
+    def _contenders(self, rows: list[int], alive: list[int]) -> list[int]:
+        """Those of the rows whose run may still raise the maximum over all runs; the others are dropped."""
+        k = max(len(run) for run in self.runs)
+        if k < 4 or k % 2 or not rows:
+            return rows
+        lows = [run.low() if run.is_finite else 0.0 for run in self.runs]
+        enough, leader = max(lows) * (1 + _UNSEEN * self.goal.tolerance), lows.index(max(lows))
+        kept = [row for row in rows if alive[row] == leader or _reach(self.runs[alive[row]], self.goal) > enough]
+        self.dropped.update(alive[row] for row in set(rows).difference(kept))
+        return kept
+
+    def estimates(self, is_finished: bool) -> list[Estimate]:
+        """One for every system; of a dropped one only the bounds count, its value is the lower one."""
+        found = [spectral_norm(r, is_finished, probability=self.goal.probability, method="lanczos") for r in self.runs]
+        return [replace(e, value=e.low) if i in self.dropped else e for i, e in enumerate(found)]
 
 
 def _extend(run: Bidiagonal, alpha: float, beta: float) -> None:
@@ -118,8 +151,9 @@ def _reach(run: Bidiagonal, goal: Goal) -> float:
     """How large the value may plausibly be; surely, where a certificate is wanted."""
     if goal.is_certified:
         return run.high(goal.probability)
-    low = run.low()
-    return low + 3 * (run.band_edge(len(run) - 2) - low)
+    low, k = run.low(), len(run)
+    extrapolated = 3 * (min(run.band_edge(k // 2), run.band_edge(k - 2)) - low)
+    return low + max(extrapolated, _DOUBT * (run.high(goal.probability) - low))
 
 
 def largest_estimate(estimates: Sequence[Estimate]) -> Estimate:

@@ -47,10 +47,15 @@ def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep
     if min(operator.rows, operator.columns) <= _DENSE:
         return _dense(operator, inputs[0], f"dense ({kind})")
     goal = sweep.goal(coarse=12, fine=28)
-    start = sweep.start(operator.columns, like=inputs[0])
-    bidiagonal, is_settled = _lanczos.solve(operator.matvec, operator.rmatvec, start, goal)
-    norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method=f"lanczos ({kind})")
-    gain = _lanczos.rms_gain([bidiagonal], ceiling=norm.high, method=f"hutchinson ({kind})")
+    sides = (
+        (operator.matvec, operator.rmatvec)
+        if operator.columns <= operator.rows
+        else (operator.rmatvec, operator.matvec)
+    )
+    start = sweep.start(min(operator.rows, operator.columns), like=inputs[0])
+    bidiagonal, is_settled = _lanczos.solve(*sides, start, goal)
+    norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=goal.probability, method=f"lanczos ({kind})")
+    gain = _lanczos.rms_gain([bidiagonal], columns=operator.columns, ceiling=norm.high, method=f"hutchinson ({kind})")
     return spectrum(norm, gain, operator.columns)
 
 

@@ -49,14 +49,15 @@ def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
         return [Estimate.exact(value) for value in _gram_norms(matrices)]
     is_narrow = max(matrices.shape[-2:]) >= _NARROW * side
-    goal = sweep.goal(coarse=8 if is_narrow else 14, fine=24)
+    goal = sweep.goal(coarse=8 if is_narrow else 14, fine=12 if is_narrow else 28)
+    matrices = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT
     if len(matrices) > 1:
         start = sweep.start(len(matrices), matrices.shape[2], like=matrices)
-        return solve_each(_Matrices(matrices), start, goal)[0]
+        return solve_each(_Matrices(matrices), start, goal)
     matrix = matrices[0]
     start = sweep.start(matrix.shape[1], like=matrix)
     bidiagonal, is_settled = _lanczos.solve(matrix.mv, matrix.mT.mv, start, goal)
-    return [_lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method="lanczos")]
+    return [_lanczos.spectral_norm(bidiagonal, is_settled, probability=goal.probability, method="lanczos")]
 
 
 def _gram_norms(matrices: Tensor) -> list[float]:

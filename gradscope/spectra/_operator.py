@@ -59,7 +59,7 @@ def operator_spectrum(
     bidiagonal, is_settled = bidiagonalize(matvec, rmatvec, start, goal)
     is_settled |= iterations is not None
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=probability, method="lanczos")
-    gain = _lanczos.rms_gain([bidiagonal], ceiling=norm.high, method="hutchinson")
+    gain = _lanczos.rms_gain([bidiagonal], columns=bidiagonal.columns, ceiling=norm.high, method="hutchinson")
     return spectrum(norm, gain, bidiagonal.columns)
 
 
@@ -90,7 +90,7 @@ def _goal(tolerance: float, probability: float, is_certified: bool, iterations: 
     if iterations is not None:
         return _lanczos.Goal(0.0, probability, True, first=iterations, stride=1, limit=iterations)
     goal = _lanczos.Goal(tolerance, probability, is_certified, first=12)
-    return goal if goal.is_coarse else replace(goal, first=24)
+    return goal if goal.is_coarse else replace(goal, first=28)
 
 
 def _parts(vector: Vector) -> tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from itertools import count, repeat
 from typing import Any
 
 import torch
@@ -18,21 +19,27 @@ class Sweep:
 
     Args:
         tolerance: relative error allowed in a spectral norm.
-        probability: chance, per layer, that an upper bound fails.
+        probability: chance that any upper bound of the pass fails.
+        bounds: how many bounds are expected, which share most of that chance; further ones get what is left.
         is_certified: iterate until high / low - 1 <= tolerance.
         seed: of the random start vectors; no global random state is touched.
     """
 
-    def __init__(self, *, tolerance: float, probability: float, is_certified: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self, *, tolerance: float, probability: float, bounds: int = 1, is_certified: bool = False, seed: int = 0
+    ) -> None:
         self.tolerance = tolerance
-        self.probability = probability
         self.is_certified = is_certified
+        self._shares = _shares(probability, max(1, bounds))
         self.generator = torch.Generator().manual_seed(seed)
         self._solved: dict[tuple[Any, ...], tuple[Estimate, float]] = {}
 
     def goal(self, *, coarse: int, fine: int) -> Goal:
-        """When an iteration of this pass may stop: not before the step `coarse`, or `fine` for a small tolerance."""
-        goal = Goal(self.tolerance, self.probability, self.is_certified, coarse)
+        """When an iteration of this pass may stop: not before the step `coarse`, or `fine` for a small tolerance.
+
+        Every goal comes with its own share of the probability that a bound of the pass fails.
+        """
+        goal = Goal(self.tolerance, next(self._shares), self.is_certified, coarse)
         return goal if goal.is_coarse else replace(goal, first=fine)
 
     def start(self, *shape: int, like: Tensor) -> Tensor:
@@ -51,6 +58,13 @@ class Sweep:
         if key not in self._solved:
             self._solved[key] = solve()
         return self._solved[key]
+
+
+def _shares(probability: float, expected: int) -> Iterator[float]:
+    """Positive numbers that sum up to `probability`: nine tenths for the first `expected`, a series for the rest."""
+    yield from repeat(0.9 * probability / expected, expected)
+    for i in count(1):
+        yield 0.1 * probability / (i * (i + 1))
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import LayerCall
-from gradscope.spectra._batched import solve_many
+from gradscope.spectra._batched import Adjoint, solve_many
 from gradscope.spectra._generic import analyse
 from gradscope.spectra._matrix import real
 from gradscope.spectra._rules import argument, data, rule
@@ -51,8 +51,10 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     dropout = argument(call, 4, "dropout_p", 0.0)
     kept = _kept(systems.weights, dropout, sweep) if dropout else None
     systems = replace(systems, kept=kept, inputs=tuple(_place(t, inputs) for t in operands))
-    start = sweep.start(len(systems.weights), sum(systems.sizes()), like=q)
-    norm, gain = solve_many(systems, start, sweep.goal(coarse=6, fine=16))
+    columns, rows = sum(systems.sizes()), systems.query.shape[1] * systems.value.shape[2]
+    start = sweep.start(len(systems.weights), min(columns, rows), like=q)
+    sides = systems if columns <= rows else Adjoint(systems)
+    norm, gain = solve_many(sides, start, sweep.goal(coarse=6, fine=16), columns=columns)
     if kept is not None:
         norm, gain = (replace(e, method=f"{e.method} (dropout mask drawn anew)") for e in (norm, gain))
     return spectrum(norm, gain, sum(t.numel() for t in inputs))

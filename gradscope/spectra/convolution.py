@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._matrix import matrix_norm, real
+from gradscope.spectra._onednn import is_available, packed_convolution
 from gradscope.spectra._rules import argument, is_constant, is_generated, name_of, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
@@ -125,16 +126,20 @@ def _solve(weight: Tensor, shape: Geometry, sweep: Sweep) -> tuple[Estimate, flo
     goal = sweep.goal(coarse=8, fine=28)
     start = sweep.start(1, weight.shape[1] * shape.groups, *shape.size, like=weight)
     bidiagonal, is_settled = _lanczos.solve(matvec, rmatvec, start, goal)
-    norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=sweep.probability, method="lanczos")
+    norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=goal.probability, method="lanczos")
     return norm, squared
 
 
 def operator(weight: Tensor, shape: Geometry) -> tuple[_lanczos.Matvec, _lanczos.Matvec]:
     """The convolution of one image (1, channels, *size) and its adjoint."""
+    stride, padding, dilation = list(shape.stride), list(shape.padding), list(shape.dilation)
+    if not any(shape.surplus) and is_available(weight):
+        return packed_convolution(
+            weight, shape.size, stride=stride, padding=padding, dilation=dilation, groups=shape.groups
+        )
     convolve = _CONVOLVE[len(shape.size) - 1]
     padded = [n + more for n, more in zip(shape.size, shape.surplus, strict=True)]
     image = weight.new_zeros(1, weight.shape[1] * shape.groups, *padded)
-    stride, padding, dilation = list(shape.stride), list(shape.padding), list(shape.dilation)
     no_output_padding = [0] * len(padded)
     margin = [side for more in reversed(shape.surplus) for side in (0, more)]
     crop = (..., *(slice(n) for n in shape.size))

@@ -18,11 +18,25 @@ from gradscope.spectra._sweep import Sweep
 
 MODULES = (
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish"),
-    *("PReLU", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold"),
+    *("PReLU", "SELU", "SiLU", "Softplus", "Softshrink", "Softsign", "Tanhshrink", "Threshold"),
+)
+TRANSFORMERS = (
+    *("GELUActivation", "NewGELUActivation", "FastGELUActivation", "QuickGELUActivation", "ClippedGELUActivation"),
+    *(
+        "AccurateGELUActivation",
+        "GELUTanh",
+        "PytorchGELUTanh",
+        "SiLUActivation",
+        "SqrtSoftplusActivation",
+        "MishActivation",
+        "LinearActivation",
+        "LaplaceActivation",
+    ),
+    *("ReLUSquaredActivation", "XIELUActivation"),
 )
 FUNCTIONS = (
     *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish"),
-    *("prelu", "selu", "silu", "sigmoid", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold"),
+    *("prelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanhshrink", "threshold"),
     *(
         "exp",
         "expm1",
@@ -39,7 +53,7 @@ FUNCTIONS = (
         "absolute",
     ),
     *("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "erf", "erfc"),
-    *("pow", "rpow", "ipow", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "logit", "expit", "lgamma"),
+    *("pow", "rpow", "ipow", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "logit", "lgamma"),
     *("digamma", "float_power", "maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "where", "lerp", "logaddexp"),
     *("addcmul", "addcdiv", "remainder", "fmod", "rdiv", "rtruediv", "xlogy", "masked_fill", "round", "floor"),
     *("ceil", "trunc", "fix"),
@@ -61,7 +75,24 @@ def rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     return exact(float(active > 0), math.sqrt(active / max(1, y.numel())), y.numel())
 
 
-@rule(*MODULES, *FUNCTIONS)
+@rule("Tanh", "Sigmoid", "tanh", "sigmoid", "expit")
+def saturating(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
+    """tanh and the logistic function: their derivatives 1 - y² and y (1 - y) are read off the output."""
+    y = call.output
+    if not data(call):
+        return SOURCE
+    if not isinstance(y, Tensor) or y.is_complex() or not y.numel():
+        return None
+    y = _wide(y)
+    is_tanh = "tanh" in call.op.lower()
+    slope = torch.addcmul(torch.ones_like(y), y, y, value=-1) if is_tanh else torch.addcmul(y, y, y, value=-1)
+    if not are_finite([slope]):
+        return nonfinite()
+    gain = torch.linalg.vector_norm(slope).item() / math.sqrt(y.numel())
+    return exact(slope.max().item(), gain, y.numel())
+
+
+@rule(*MODULES, *FUNCTIONS, *TRANSFORMERS)
 def elementwise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """The diagonals by one backward pass of the sum of the output, with broadcast inputs written out."""
     inputs = data(call)
