@@ -10,7 +10,10 @@ from torch import Tensor
 from gradscope.measure._moments import moments_of
 from gradscope.schema import Draw, Estimate
 
-_SAMPLE = 1 << 20  # elements that shape statistics are taken from; their relative error is then below 1 %
+_SAMPLE = (
+    1 << 17
+)  # elements that shape statistics are taken from: 1.4 % of error of a normal kurtosis, 0.3 % of octaves
+_CHUNK = 1 << 18  # elements whose products stay in the cache
 _METHOD = "measured"
 
 
@@ -22,6 +25,11 @@ def draw_of(weight: Tensor, *, units: int | None, padding: int | None = None) ->
         units: dimension whose slices are the units; None where there are none.
         padding: index of the row that stands for padding.
     """
+    with torch._C.DisableTorchFunction():  # nothing in here is the model's: no mode needs to see it
+        return _draw_of(weight, units, padding)
+
+
+def _draw_of(weight: Tensor, units: int | None, padding: int | None) -> Draw:
     values = weight if weight.dtype in (torch.float32, torch.float64) else weight.float()
     n = values.numel()
     mean, _, variance, largest, zeros, nonfinite = moments_of(values).tolist()
@@ -64,18 +72,21 @@ def _units(rows: Tensor) -> tuple[float | None, float | None, float | None]:
     neighbours with the same projection are compared element by element. All-zero rows count as equal.
     """
     units, elements = rows.shape
-    if elements < 2 or not bool(rows.isfinite().all()):
+    if elements < 2:
         return None, None, None
     low, high = rows.aminmax(dim=1)
+    if not bool((low.isfinite() & high.isfinite()).all()):  # NaN is the extreme of whatever holds it
+        return None, None, None
     constant = (low == high).double().mean().item()
     zero = ((low == 0) & (high == 0)).double().mean().item()
     if units < 2:
         return constant, zero, 0.0
     direction = torch.randn(elements, generator=torch.Generator().manual_seed(0), dtype=rows.dtype).to(rows.device)
-    projection, order = (rows * direction).sum(1).sort()
+    chunks = rows.split(max(1, _CHUNK // elements))
+    projection, order = torch.cat([(chunk * direction).sum(1) for chunk in chunks]).sort()
     candidates = (projection[1:] == projection[:-1]).nonzero().flatten()
     is_twin = torch.zeros(units, dtype=torch.bool, device=rows.device)
-    for chunk in candidates.split(max(1, _SAMPLE // elements)):
+    for chunk in candidates.split(max(1, _CHUNK // elements)):
         same = chunk[(rows[order[chunk]] == rows[order[chunk + 1]]).all(1)]
         is_twin[same] = is_twin[same + 1] = True
     return constant, zero, is_twin.double().mean().item()
