@@ -124,6 +124,8 @@ class Bands:
             parts = arrived.pop(table.order, [])
             own = _combined([f for _, f in parts], [share for share, _ in parts]) if parts else _NONE
             self._gradient[table.order] = own
+            for passed in table.skipped:  # a gradient on its way to the base of a lineage
+                self._gradient.setdefault(passed.order, own)
             for parent, sent in zip(table.parents, table.sent, strict=False):
                 if sent > 0:
                     arrived.setdefault(parent.order, []).append((sent, self._passed(own, table, parent)))

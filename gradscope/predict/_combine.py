@@ -63,14 +63,17 @@ def combined(x: Table, y: Table, function: Callable[[Array, Array], tuple[Array,
 
 
 def _kin(x: Table, y: Table) -> tuple[Lineage, Lineage] | None:
-    if x.dims != y.dims or not (_has_lineage(x) and _has_lineage(y)):
+    """Both as functions of the same table; None if they are not."""
+    if x.dims != y.dims or _root(x) is not _root(y):
         return None
-    a, b = lineage_of(x), lineage_of(y)
-    return (a, b) if a.base is b.base else None
+    return lineage_of(x), lineage_of(y)
 
 
-def _has_lineage(x: Table) -> bool:
-    return x.lineage is not None or ("multiple_of" in x.notes and _has_lineage(x.notes["multiple_of"][0]))
+def _root(x: Table) -> Table:
+    """The table that x is a function of, or x itself."""
+    if x.lineage is not None:
+        return x.lineage.base.table
+    return _root(x.notes["multiple_of"][0]) if "multiple_of" in x.notes else x
 
 
 def _joined(x: Table, y: Table, value: Array, slope_x: Array | float, slope_y: Array | float) -> Table:

@@ -34,6 +34,7 @@ def propagate(output: Table, cotangent: Array) -> None:
             conditions = table.condition(np.asarray(average) if table.conditional is None else table.conditional)
         for passed, moment in table.passed_by(table.gradient):
             passed.shadow += moment
+            table.skipped.append(passed)
         received = table.backward(table.gradient)
         for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
             table.sent.append(0.0 if gradient is None else agreeing_average(gradient, parent.axes))

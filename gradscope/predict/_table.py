@@ -50,6 +50,7 @@ class Table:
         shadow: E g^2 of the part of the gradient that went straight to the base of a lineage.
         conditional: E g^2 given the value of the Gaussian behind the lineage, on the grid; None where it is constant.
         condition: like `backward`, from `conditional` to those of the parents.
+        passes: gradient table -> the tables it skips and E g^2 of each, where the lineage does not tell.
         role: how it was computed, for the propagation of fluctuations between initializations.
         is_initial: whether it depends on parameters and constants only.
     """
@@ -66,12 +67,14 @@ class Table:
     shadow: float = 0.0
     conditional: Array | None = None
     condition: Callable[[Array], Sequence[Array | None]] | None = None
+    passes: Callable[[Array], list[tuple[Table, float]]] | None = None
     role: Role = "same"
     is_initial: bool = False
 
     def __post_init__(self) -> None:
         self.order = next(_order)
         self.sent: list[float] = []  # E g^2 that every parent received from here
+        self.skipped: list[Table] = []  # what the gradient passed by
         if self.parents and all(p.is_initial for p in self.parents):
             self.is_initial = True
 
@@ -89,6 +92,8 @@ class Table:
 
     def passed_by(self, gradient: Array) -> list[tuple[Table, float]]:
         """The tables that a gradient skips on its way to the base of the lineage, and E g^2 that each would get."""
+        if self.passes is not None:
+            return self.passes(gradient)
         if self.role != "function" or self.lineage is None:
             return []
         return self.lineage.shares(diagonal(gradient, self.axes))

@@ -1,5 +1,8 @@
 """Sums and products of tensors against many draws."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import nn
 
@@ -21,3 +24,12 @@ def test_a_residual_sum_adds_second_moments() -> None:
             return self.show(x + self.branch(x))
 
     agree(Residual, random(64, 64))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda h: h + h, lambda h: h * h, lambda h: h - 0.5 * h, lambda h: h / 2 + torch.relu(h)],
+    ids=["h + h", "h * h", "h - h/2", "h/2 + relu(h)"],
+)
+def test_a_tensor_is_not_independent_of_itself(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    agree(lambda: Between(function), random(32, 64))
