@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from gradscope.batches import Batch, as_call, user_batches
 from gradscope.borrow import seeded
+from gradscope.learning import has_diverged, has_learned
 from gradscope.measure._losses import class_dimension
 from gradscope.pytree import main_tensor
 from gradscope.schema import Attempt, Gap, Subject
@@ -29,9 +29,7 @@ FIRST, LOWER, OTHER = ("adam", 4e-3), ("adam", 1e-3), ("sgd", 5e-2)
 
 _FIRST_SHARE = 0.4  # of all steps, before it is decided what the others are for
 _DIVERGED = 1e30  # a loss beyond it is not trained on any further
-_WORSE = 2.0  # times the first loss: such a learning rate is too high
 _SHIFTS = 8  # ways in which targets are exchanged between samples
-_LEARNED, _SURE = 0.05, 3.0  # share of the loss that depends on the right targets, and its standard errors
 
 
 def attempts(
@@ -81,22 +79,6 @@ def _attempts(subject: Subject, steps: int, optimizer: str | None, rate: float |
             yield _Training(subject, *OTHER).run(batches, steps - head)
     else:
         yield training.run(batches, steps - head)
-
-
-def has_diverged(attempt: Attempt) -> bool:
-    """Whether the loss stopped being finite, or its last quarter is far above where it began."""
-    last = attempt.losses[-max(1, attempt.asked // 4) :]
-    if len(attempt.losses) < attempt.asked or not all(map(math.isfinite, last)):
-        return True
-    first = fmean(attempt.losses[:2])
-    return fmean(last) - first > (_WORSE - 1) * abs(first)
-
-
-def has_learned(attempt: Attempt) -> bool:
-    """Whether the loss of the second half plainly depends on whose targets it is given."""
-    pairs = list(zip(attempt.losses, attempt.mismatched, strict=False))[attempt.asked // 2 :]
-    gaps = [(other - own) / (abs(other) + abs(own)) for own, other in pairs if abs(other) + abs(own) > 0]
-    return len(gaps) > 1 and fmean(gaps) > max(_LEARNED, _SURE * stdev(gaps) / len(gaps) ** 0.5)
 
 
 def _batches(subject: Subject, steps: int) -> list[Batch]:

@@ -1,0 +1,222 @@
+"""What the verdict looks at: a few numbers with a meaning, each zero where all is well and larger the worse it is.
+
+A feature that cannot be told (the profile is predicted, a loss has no known minimum, no step was tried) is None. Each
+is cut off at `MOST`, so that no single number outweighs all others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from gradscope.diagnose._signal import activation_rms, decades, gradient_decades, trunk
+from gradscope.learning import evidence, gaps, skills
+from gradscope.schema import Attempt, Estimate, Profile
+
+Feature = Callable[[Profile], float | None]
+
+MOST = 8.0
+"""Where a feature is cut off; most are decades."""
+
+_SGD, _ADAM = 0.05, 4e-3  # learning rates that updates are told for
+_EPSILON = 1e-8  # of Adam's denominator
+_LEAST_UPDATE = -5.0  # decades: weights move by less than 1e-5 of their size in a step
+_LARGEST_UPDATE = -1.0  # decades: a step changes a tenth of the weight
+_RECURRENT = frozenset({"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"})
+
+
+def vanishing(profile: Profile) -> float | None:
+    """Decades of gradient norm lost from the output back to the data."""
+    total, steps = gradient_decades(profile)
+    return max(0.0, -total) if steps else None
+
+
+def exploding(profile: Profile) -> float | None:
+    """Decades of gradient norm gained from the output back to the data."""
+    total, steps = gradient_decades(profile)
+    return max(0.0, total) if steps else None
+
+
+def initial_loss(profile: Profile) -> float | None:
+    """Decades of the first loss above that of the best constant answer."""
+    first = profile.network.get("initial_loss")
+    least = _known(profile.network.get("constant_loss")) or _known(profile.network.get("expected_loss"))
+    if first is not None and first.status == "nonfinite":
+        return MOST
+    value = _known(first)
+    if value is None or least is None or min(value, least) <= 0:
+        return None
+    return max(0.0, decades(value / least))
+
+
+def indifference(profile: Profile) -> float | None:
+    """Decades by which the part of the output that differs between samples is below its rms."""
+    share = _known(profile.network.get("output_variation"))
+    return None if share is None else max(0.0, -decades(share) / 2)
+
+
+def collapse(profile: Profile) -> float | None:
+    """Decades of 1 - cosine between samples at the trunk layer where it is smallest."""
+    cosines = [c for layer in trunk(profile) if (c := _known(layer.quantities.get("sample_cosine"))) is not None]
+    return max(0.0, -decades(max(0.0, 1 - max(cosines)))) if cosines else None
+
+
+def flatness(profile: Profile) -> float | None:
+    """Decades of the effective rank of the samples at the narrowest trunk layer, against that of the data."""
+    ranks = [r for layer in trunk(profile) if (r := _known(layer.quantities.get("sample_rank"))) is not None]
+    return max(0.0, -decades(min(ranks))) if ranks else None
+
+
+def twins(profile: Profile) -> float | None:
+    """Largest share of a trunk layer's units that another unit equals."""
+    return _largest(profile, "duplicate_fraction")
+
+
+def dead(profile: Profile) -> float | None:
+    """Largest share of a trunk layer's units that never fire."""
+    return _largest(profile, "dead_fraction")
+
+
+def saturated(profile: Profile) -> float | None:
+    """Largest share of a trunk layer's outputs at the bounds of its activation."""
+    return _largest(profile, "saturated_fraction")
+
+
+def forgetting(profile: Profile) -> float | None:
+    """Decades of gradient that a recurrent layer's input loses over three quarters of the sequence."""
+    gains = [
+        gain
+        for layer in profile.layers
+        if layer.node.op in _RECURRENT
+        for i in layer.node.inputs
+        if (gain := _known(profile.layers[i].quantities.get("lag_gain"))) is not None
+    ]
+    return max(0.0, -decades(min(gains))) if gains else None
+
+
+def slow_with_sgd(profile: Profile) -> float | None:
+    """Decades by which the median weight matrix moves too little in a step of SGD."""
+    ratios = _update_ratios(profile, lambda weight, gradient: _SGD * gradient / weight)
+    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
+
+
+def rash_with_sgd(profile: Profile) -> float | None:
+    """Decades by which the weight matrix that moves most moves too much in a step of SGD."""
+    ratios = _update_ratios(profile, lambda weight, gradient: _SGD * gradient / weight)
+    return max(0.0, max(ratios) - _LARGEST_UPDATE) if ratios else None
+
+
+def slow_with_adam(profile: Profile) -> float | None:
+    """Decades by which the median weight matrix moves too little in a step of Adam, whose denominator has a floor."""
+    ratios = _update_ratios(profile, lambda weight, gradient: _ADAM * gradient / (gradient + _EPSILON) / weight)
+    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
+
+
+def unscaled_input(profile: Profile) -> float | None:
+    """Decades between the rms of the data and one."""
+    sizes = [
+        abs(decades(r)) for layer in profile.layers if layer.node.kind == "input" if (r := activation_rms(layer)) > 0
+    ]
+    return max(sizes) if sizes else None
+
+
+def evadable(profile: Profile) -> float | None:
+    """How much of the loss needs no look at the data: 1 where a constant answer costs no more than the right one.
+
+    Told against the loss at the start, so that neither the scale nor the sign of a loss matters.
+    """
+    perfect, constant = _known(profile.network.get("perfect_loss")), profile.network.get("constant_loss")
+    if constant is not None and constant.status == "nonfinite":
+        return 1.0
+    least = _known(constant)
+    if perfect is None or least is None or max(abs(perfect), abs(least)) == 0:
+        return None
+    return 1 - min(1.0, max(0.0, (least - perfect) / max(abs(perfect), abs(least))))
+
+
+def unproven(profile: Profile) -> float | None:
+    """How far from certain it is that trial steps taught something: `MOST` less the standard errors it is certain by.
+
+    What is certain is that the loss is lower with the right targets than with other samples', and that the error is.
+    """
+    return _best(profile, lambda attempt: MOST - min(MOST, max(0.0, evidence(attempt))))
+
+
+def ignorance(profile: Profile) -> float | None:
+    """How little trial steps taught: 1 - root of the share of the loss that depends on whose targets it is given."""
+    return _best(profile, lambda attempt: 1 - math.sqrt(max(0.0, fmean(gaps(attempt)))))
+
+
+def silence(profile: Profile) -> float | None:
+    """Decades below one of the share of the loss that depends, rightly or wrongly, on whose targets it is given."""
+    return _best(profile, lambda attempt: -max(-MOST, decades(fmean(map(abs, gaps(attempt))))))
+
+
+def unskilled(profile: Profile) -> float | None:
+    """1 - the best share of the error that depends on whose targets it is given; None for an unusual output."""
+    return _best(profile, lambda attempt: 1 - max(0.0, fmean(skills(attempt))) if attempt.errors else None)
+
+
+FEATURES: dict[str, Feature] = {
+    f.__name__: f
+    for f in (
+        vanishing,
+        exploding,
+        initial_loss,
+        indifference,
+        collapse,
+        flatness,
+        twins,
+        dead,
+        saturated,
+        forgetting,
+        slow_with_sgd,
+        rash_with_sgd,
+        slow_with_adam,
+        unscaled_input,
+        evadable,
+        unproven,
+        ignorance,
+        silence,
+        unskilled,
+    )
+}
+
+
+def features(profile: Profile) -> dict[str, float | None]:
+    """Every feature by name."""
+    found = {name: feature(profile) for name, feature in FEATURES.items()}
+    return {name: None if v is None or math.isnan(v) else min(v, MOST) for name, v in found.items()}
+
+
+def _known(estimate: Estimate | None) -> float | None:
+    return estimate.value if estimate is not None and estimate.is_known else None
+
+
+def _largest(profile: Profile, quantity: str) -> float | None:
+    found = [v for layer in trunk(profile) if (v := _known(layer.quantities.get(quantity))) is not None]
+    return max(found, default=0.0) if profile.origin == "measured" else None
+
+
+def _update_ratios(profile: Profile, update: Callable[[float, float], float]) -> list[float]:
+    """log10 of update over weight for every matrix with a gradient; Adam's first step is its learning rate."""
+    pairs = [
+        (p.rms.value, p.gradient_rms.value)
+        for p in profile.parameters
+        if p.trainable
+        and len(p.shape) > 1
+        and p.rms.is_known
+        and p.gradient_rms is not None
+        and p.gradient_rms.is_known
+    ]
+    return [max(-2 * MOST, decades(update(weight, gradient))) for weight, gradient in pairs if weight > 0]
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _best(profile: Profile, of: Callable[[Attempt], float | None]) -> float | None:
+    found = [value for attempt in profile.attempts if attempt.mismatched and (value := of(attempt)) is not None]
+    return min(found) if found else None
