@@ -56,8 +56,11 @@ def _place(function: Any) -> slice:
     return _FIRST if is_in_place else _NONE
 
 
+_HANDING_OUT = ("numpy", "__array__", "__dlpack__")  # whoever gets the memory may write to it unseen
+
+
 class KeepingOriginals(TorchFunctionMode):
-    """Inside, tensors of the model are copied before torch writes to them for the first time."""
+    """Inside, tensors of the model are copied before torch first writes to them or hands out their memory."""
 
     def __init__(self, state: State) -> None:
         super().__init__()
@@ -66,7 +69,8 @@ class KeepingOriginals(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        written = self._writes(func, args, kwargs)
+        is_handed_out = getattr(func, "__name__", "") in _HANDING_OUT
+        written = args[:1] if is_handed_out else self._writes(func, args, kwargs)
         if written:
             with torch._C.DisableTorchFunction():
                 for tensor in tensors_in(written):

@@ -140,6 +140,9 @@ CHANGES: dict[str, Callable[[Subject, Tensor], Any]] = {
     "buffer-alias": lambda self, x: self.alias.add_(1),
     "buffer-resized": lambda self, x: self.state.resize_(9).fill_(1),
     "buffer-out-of-sight": lambda self, x: self.state.numpy().fill(7),
+    "parameter-by-numpy": lambda self, x: self.layer.weight.detach().numpy().fill(7),
+    "parameter-by-array": lambda self, x: np.asarray(self.layer.weight.data).fill(7),
+    "parameter-by-dlpack": lambda self, x: np.from_dlpack(self.layer.bias.detach()).shape,
     "tensor-attribute": lambda self, x: self.table.add_(1),
     "tensor-attribute-by-index": lambda self, x: self.table.__setitem__(0, 9.0),
     "nested-tensor": lambda self, x: self.cache.seen[0].add_(1),
@@ -210,7 +213,9 @@ def test_the_snapshot_sees_every_change() -> None:
         assert before != after, name
 
 
-@pytest.mark.parametrize("name", ["parameter-in-place", "parameter-through-a-view", "tensor-attribute"])
+@pytest.mark.parametrize(
+    "name", ["parameter-in-place", "parameter-through-a-view", "parameter-by-numpy", "tensor-attribute"]
+)
 def test_what_the_model_changed_in_itself_is_named(name: str) -> None:
     model = Subject(CHANGES[name])
     with borrowed(model, training=True, seed=0) as changed:
