@@ -79,6 +79,16 @@ class Config:
     drowned_embedding: Threshold = Threshold(
         20.0, "times the rms of what it is added to", "the weaker one is 1/400 of the variance"
     )
+    optimizer_floor: Threshold = Threshold(
+        1e-8, "rms of a weight's gradient", "epsilon of Adam: below, its steps shrink with the gradient"
+    )
+    flushed_gradient: Threshold = Threshold(0.05, "share of elements", "more is noise that no averaging removes")
+    largest_half: Threshold = Threshold(65504.0, "magnitude", "IEEE 754: the largest binary16")
+    smallest_half: Threshold = Threshold(2.0**-25, "magnitude", "IEEE 754: below, binary16 rounds to zero")
+
+    # The recipe, as far as it is known; it changes how severe a finding is.
+    optimizer: str | None = None  # "sgd", "adam", "adamw", ...
+    precision: str | None = None  # "fp32", "bf16", "fp16"
 
     # Budgets
     spectral_tolerance: float = 1e-2  # relative error allowed in a layer's spectral norm
@@ -133,7 +143,11 @@ def override(config: Config, options: dict[str, Any], *, where: str = "options")
             raise GradscopeError(f"{where}: [tool.gradscope] has no option {key!r}; known: {', '.join(sorted(known))}.")
         old = known[name]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if isinstance(old, Threshold):
+        if old is None or isinstance(old, str):
+            if not isinstance(value, str):
+                raise GradscopeError(f"{where}: {key} must be text, got {value!r}.")
+            changes[name] = value
+        elif isinstance(old, Threshold):
             if not is_number:
                 raise GradscopeError(f"{where}: {key} must be a number in {old.unit}, got {value!r}.")
             changes[name] = replace(old, value=float(value), source=where)

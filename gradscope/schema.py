@@ -347,6 +347,7 @@ class Use:
             a vocabulary, "tied" one that looks vectors up as well.
         layer: name of the first layer that uses it.
         fan_in: terms of the sum that one output is; None where it does not sum.
+        fan_out: outputs that one input feeds; None where it does not sum.
         follower: what comes next, rearrangements and dropout left out: an activation, "norm", "add", "output" or an op.
         gain: E[f(z)^2]^(-1/2) of the activation that follows, which keeps unit variance; None where none does.
         is_fed_zero: whether all that enters the layer is exactly zero.
@@ -355,6 +356,7 @@ class Use:
     role: ParameterRole
     layer: str
     fan_in: int | None = None
+    fan_out: int | None = None
     follower: str = ""
     gain: float | None = None
     is_fed_zero: bool = False
@@ -433,6 +435,7 @@ class Profile:
     outputs: tuple[int, ...] = ()
     gaps: tuple[Gap, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    loss: str = ""  # in words; the gradients are of it
 
     @property
     def by_name(self) -> dict[str, LayerProfile]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import DIAGNOSTICS, Diagnostic
+from gradscope.diagnose._recipe import weighed
 from gradscope.diagnose._verdict import verdict
 from gradscope.schema import SEVERITIES, Finding, GradscopeError, Profile
 
@@ -34,7 +35,7 @@ def findings(
     found = [
         replace(finding, source=next((sources[n] for n in finding.layers if sources.get(n)), None))
         for diagnostic in chosen
-        for finding in diagnostic.check(profile, config)
+        for finding in weighed(diagnostic.check(profile, config), profile, config)
     ]
     return tuple(sorted(found, key=lambda f: (-SEVERITIES.index(f.severity), f.code)))
 

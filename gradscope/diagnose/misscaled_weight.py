@@ -26,7 +26,8 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     rms(w) * sqrt(fan_in) / gain, gain = E[f(z)^2]^(-1/2), of every weight. One layer by itself is a finding beyond
     the single-layer thresholds; layers that all data passes add up from one normalization to the next, and are a
     finding beyond the threshold in decades. A weight in front of a normalization is none: there its scale cancels.
-    Small weights at the end of a residual branch, before an output or before a gate are none either.
+    Small weights at the end of a residual branch, before an output or before a gate are none either, nor are scales
+    that keep the gradient's variance in place of the signal's, gain / sqrt(fan_out).
 
     ## What to do
     `nn.init.kaiming_normal_(w, nonlinearity="relu")`, or normal_ with std = gain / sqrt(fan_in); orthogonal_ with
@@ -39,7 +40,11 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     by_name = {p.name: p for p in profile.parameters}
     above, below = config.overscaled_weight, config.underscaled_weight
     passed = {layer.name for layer in trunk(profile)}
-    large = [by_name[name] for name, ratio in weights.items() if ratio > above.value]
+    large = [
+        by_name[name]
+        for name, ratio in weights.items()
+        if ratio > above.value and not _is_for_gradients(by_name[name], above.value)
+    ]
     small = [by_name[n] for n, ratio in weights.items() if 0 < ratio < below.value and _is_passed(by_name[n], passed)]
     for group, threshold, words in ((large, above, "larger"), (small, below, "smaller")):
         if group:
@@ -69,6 +74,15 @@ def _ratio(parameter: ParameterProfile) -> float | None:
     return parameter.rms.value * math.sqrt(use.fan_in) / (use.gain or 1.0)
 
 
+def _is_for_gradients(parameter: ParameterProfile, above: float) -> bool:
+    """Whether a scale that is too large for the signal is right for the gradient, the other choice of He et al."""
+    use, ratio = parameter.use, _ratio(parameter)
+    if use is None or ratio is None or not use.fan_in or not use.fan_out or use.role not in ("matrix", "residual"):
+        return False
+    return ratio * math.sqrt(use.fan_out / use.fan_in) <= min(above, _SLACK)
+
+
+_SLACK = 1.5  # gain of one activation in place of another's
 _FREE = ("norm", "sin", "cos")  # the scale cancels, or sets a frequency
 _ENDS = ("output", "add", "mul", "sigmoid")  # small weights before these are a choice
 

@@ -15,6 +15,7 @@ from gradscope.measure._attempts import attempts
 from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
 from gradscope.measure._conformance import with_conformance
+from gradscope.measure._dependence import output_noise, own_share
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
@@ -66,6 +67,8 @@ def profile(
         "constant_loss": constant_loss(subject, output),
         "perfect_loss": perfect_loss(subject, output),
         "output_variation": output_variation(output, batch),
+        "output_noise": output_noise(subject, output, batch),
+        "own_share": own_share(output, run.inputs, batch, subject.info.seed),
     }
     silent = instruments.silent()
     asleep = sleeping(graph, subject.model)
@@ -104,6 +107,7 @@ def profile(
         coverage=coverage,
         outputs=graph.outputs,
         gaps=(*graph.gaps, *gaps, *more, *awakening_gaps(asleep)),
+        loss=subject.info.loss,
     )
 
 

@@ -44,10 +44,12 @@ def uses(graph: LayerGraph, model: nn.Module, silent: Collection[int]) -> dict[s
             is_tied = name in found and {role, found[name].role} == {"unembedding", "embedding"}
             if name not in found or is_tied:
                 follower = _follower(graph, node)
+                fan_in, fan_out = _fans(node, module, parameters[name]) if role in SUMMING else (None, None)
                 found[name] = Use(
                     role="tied" if is_tied else role,
                     layer=node.name,
-                    fan_in=_fan_in(node, module, parameters[name]) if role in SUMMING else None,
+                    fan_in=fan_in,
+                    fan_out=fan_out,
                     follower=follower,
                     gain=None if role == "norm" else forward_gain(follower),
                     is_fed_zero=bool(node.inputs) and all(i in silent for i in node.inputs),
@@ -55,11 +57,11 @@ def uses(graph: LayerGraph, model: nn.Module, silent: Collection[int]) -> dict[s
     return found
 
 
-def _fan_in(node: LayerNode, module: nn.Module | None, weight: Tensor) -> int | None:
+def _fans(node: LayerNode, module: nn.Module | None, weight: Tensor) -> tuple[int | None, int | None]:
     """Of one weight of a layer that may have several; None of stacks of matrices, whose layout is not known."""
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        return weight.shape[-1]
-    return node.fan_in if weight.ndim == 2 or "conv" in node.op.lower() else None
+        return weight.shape[-1], weight.shape[0]
+    return (node.fan_in, node.fan_out) if weight.ndim == 2 or "conv" in node.op.lower() else (None, None)
 
 
 SUMMING = ("matrix", "residual", "head", "unembedding", "tied", "router", "recurrent")

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from gradscope import pipeline
+from gradscope import capture, load, measure, pipeline, predict
 from tests.benchmarks._isolated import isolated
 from tests.benchmarks._zoo import Built, build, transformers_model
 
@@ -56,6 +56,9 @@ _SIZES = {  # moderate: wide and deep enough to be what their authors initialize
     **dict.fromkeys(("head_dim", "d_kv", "rotary_dim"), 64),
     **dict.fromkeys(("image_size",), 64),
 }
+
+
+_LOADED = (capture, load, measure, predict)  # once, before the models' processes are forked
 
 
 def examine(name: str) -> dict[str, Any]:
