@@ -63,9 +63,21 @@ def collapse(profile: Profile) -> float | None:
 
 
 def flatness(profile: Profile) -> float | None:
-    """Decades of the effective rank of the samples at the narrowest trunk layer, against that of the data."""
+    """Decades of the effective rank of the samples above one direction, at the narrowest trunk layer."""
     ranks = [r for layer in trunk(profile) if (r := _known(layer.quantities.get("sample_rank"))) is not None]
     return max(0.0, -decades(min(ranks))) if ranks else None
+
+
+def noise(profile: Profile) -> float | None:
+    """Share of the variance between answers that is there between answers to the same question too."""
+    share = _known(profile.network.get("output_noise"))
+    return None if share is None else min(1.0, share)
+
+
+def leak(profile: Profile) -> float | None:
+    """Share of an answer's gradient that lies at other samples' inputs."""
+    share = _known(profile.network.get("own_share"))
+    return None if share is None else 1 - share
 
 
 def twins(profile: Profile) -> float | None:
@@ -167,6 +179,8 @@ FEATURES: dict[str, Feature] = {
         indifference,
         collapse,
         flatness,
+        noise,
+        leak,
         twins,
         dead,
         saturated,
