@@ -43,10 +43,8 @@ def own_share(output: Tensor | None, inputs: Sequence[Tensor], batch: int, seed:
     answer = output[0]
     direction = torch.randn(answer.shape, generator=torch.Generator().manual_seed(seed)).to(answer)
     gradients = torch.autograd.grad(answer, starts, direction, retain_graph=True, allow_unused=True)
-    squares = torch.stack(
-        [g.detach().flatten(1).double().square().sum(1) for g in gradients if g is not None] or [torch.zeros(batch)]
-    )
-    total = squares.sum()
-    if not bool(total > 0) or not bool(total.isfinite()):
+    squares = [g.detach().flatten(1).double().square().sum(1) for g in gradients if g is not None]  # (batch,) each
+    total = sum(square.sum().item() for square in squares)
+    if not 0 < total < math.inf:
         return Estimate.unknown("no gradient reaches the inputs")
-    return Estimate.exact((squares[:, 0].sum() / total).item(), "measured", batch)
+    return Estimate.exact(sum(square[0].item() for square in squares) / total, "measured", batch)
