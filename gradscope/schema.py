@@ -131,6 +131,7 @@ class SubjectInfo:
     dtype: str
     device: str
     training: bool
+    source: str | None = None  # "file:line" of what builds the model, where that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def graph(subject: Subject, observer: Observer | None = None, *, keep_edges: boo
     Raises:
         whatever the model raises.
     """
-    layers = Layers(observer, keep_edges=keep_edges)
+    layers = Layers(observer, keep_edges=keep_edges, source=subject.info.source)
     tape = Tape(subject.model, layers)
     leaves: list[Tensor] = []
     args, kwargs = map_tensors((subject.args, dict(subject.kwargs)), lambda t: _differentiable(t, leaves))

@@ -51,9 +51,10 @@ class Layers:
     Args:
         observer: is shown every layer the moment it has run.
         keep_edges: keep the autograd edge of every layer's output.
+        source: line of layers that no user code runs, such as those of a plain `nn.Sequential`.
     """
 
-    def __init__(self, observer: Observer | None, *, keep_edges: bool) -> None:
+    def __init__(self, observer: Observer | None, *, keep_edges: bool, source: str | None = None) -> None:
         self.observer = observer
         self.gradients = Gradients(observer) if observer is not None else None
         self.recorded: list[Layer] = []
@@ -63,6 +64,7 @@ class Layers:
         self._scopes: list[tuple[str, Counter[str]]] = [("", Counter())]
         self._calls: Counter[str] = Counter()
         self._lines = Lines()
+        self._source = source
 
     @property
     def path(self) -> str:
@@ -123,7 +125,7 @@ class Layers:
             show(self.observer, layer.index, call)
 
     def _open(self, kind: Literal["module", "function", "input"], op: str, path: str, name: str) -> Layer:
-        source = self._lines.current() if kind != "input" else None
+        source = (self._lines.current() or self._source) if kind != "input" else None
         layer = Layer(len(self.recorded), kind, op, path, name, self._calls[name], source, gap=self.gap)
         self._calls[name] += 1
         self.recorded.append(layer)

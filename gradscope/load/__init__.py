@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradscope.load.isolation import run_isolated as run_isolated
@@ -93,6 +94,7 @@ def subject(
         GradscopeError: the target cannot be analysed; the sentence says why and what to try.
     """
     from gradscope.load.check import check_parameters
+    from gradscope.load.definition import line_of
     from gradscope.load.inputs import example
     from gradscope.load.objective import objective
     from gradscope.load.probe import output
@@ -116,6 +118,7 @@ def subject(
     )
     del returned
     info = described(model, call, built.name, goal.words, seed=seed, training=training)
+    info = replace(info, source=line_of(built.module, built.name))
     return Subject(
         info=info,
         model=model,
