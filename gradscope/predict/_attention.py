@@ -233,7 +233,15 @@ def _kernel(x: Table, token_dim: int) -> Kernel:
         second = np.tensordot(_axes.average_agreeing(axis), second, (0, 0))
         if i >= batch:
             width *= axis.size
-    return Kernel(x.axes[at], second, width)
+    return Kernel(x.axes[at], second, width, _is_normalized(x, width))
+
+
+def _is_normalized(x: Table, width: int) -> bool:
+    """Whether vectors of this width were normalized on the way from the last weight matrix."""
+    if x.role == "normalized":
+        return x.notes.get("normalized") == width
+    sources = [parent for parent in x.parents if not parent.is_initial]
+    return x.role != "mix" and bool(sources) and all(_is_normalized(source, width) for source in sources)
 
 
 def _embedded(second: Array, like: Table, token_dim: int) -> Array:

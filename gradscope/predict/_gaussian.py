@@ -51,7 +51,10 @@ class Base:
         """The values of the Gaussian on the grid: (nodes, points)."""
         if not self.deviation.any():  # nothing varies: one point in memory stands for all
             return np.broadcast_to(self.mean[:, None], (self.mean.size, self.shape.size))
-        return self.mean[:, None] + self.deviation[:, None] * self.shape
+        points = self.mean[:, None] + self.deviation[:, None] * self.shape
+        if not self.is_gaussian:  # what a rectifier set to zero is zero, whatever rounding made of it
+            points[np.abs(points) < 1e-9 * self.deviation[:, None]] = 0.0
+        return points
 
 
 @dataclass(frozen=True, eq=False)

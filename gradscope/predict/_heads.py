@@ -19,11 +19,12 @@ ROWS = 24  # queries that are drawn, at least, where there are as many
 
 @dataclass(frozen=True)
 class Kernel:
-    """E x x' of one head by class of token pair, and how many independent features it has."""
+    """E x x' of one head by class of token pair, the number of its features, and whether their norm is fixed."""
 
     axis: Axis
     second: Array
     width: int
+    is_normalized: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +43,28 @@ class Sums:
 def bilinear(left: Kernel, right: Kernel, count: int, rng: np.random.Generator) -> Array:
     """Samples of L R^T, L (rows, width) with kernel `left` at its representatives, R (keys, width) with `right`.
 
-    Given L, every column is Gaussian with covariance L L^T: rows x keys normal numbers are enough.
+    Given L, every column is Gaussian with covariance L L^T: rows x keys normal numbers are enough, unless the norm of
+    every key is fixed.
     """
     rows = representatives(left.axis)
     classes = _classes_at(left.axis, rows)
-    root = _square_root(left.second[classes])
-    factors = root @ rng.standard_normal((count, len(rows), left.width))
+    covariance = left.second[classes]
+    factors = _square_root(covariance) @ rng.standard_normal((count, len(rows), left.width))
+    if left.is_normalized:
+        factors *= _to_norm(factors, np.diag(covariance), left.width, -1)
+    if right.is_normalized:
+        keys = _correlated(right, (count, right.width), rng)
+        squares = np.repeat(right.second[: len(right.axis.groups)], right.axis.groups)
+        return factors @ (keys * _to_norm(keys, squares, right.width, -2))
     gram = factors @ factors.transpose(0, 2, 1)
     roots = _square_root(gram)
     return roots @ _correlated(right, (count, len(rows)), rng)
+
+
+def _to_norm(vectors: Array, squares: Array, width: int, axis: int) -> Array:
+    """What brings every vector along `axis` to the norm that its expected squares tell."""
+    wanted = np.sqrt(width * (squares[:, None] if axis == -1 else squares[None]))
+    return wanted / np.maximum(np.linalg.norm(vectors, axis=axis, keepdims=True), 1e-300)
 
 
 def _correlated(kernel: Kernel, shape: tuple[int, int], rng: np.random.Generator) -> Array:

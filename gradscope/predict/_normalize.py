@@ -6,6 +6,7 @@ normalized activation y, the gradient loses its component along y: g' - y <g', y
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -26,7 +27,9 @@ def normalized(
     second = _centred(x.second, axes, over) if is_centring else x.second
     mean = x.mean - _keepdims_mean(x.mean, axes, over) if is_centring else x.mean
     if not is_scaling:
-        return Table(x.dims, mean, second, (x,), lambda gradient: [_centred(gradient, axes, over)])
+        centred = Table(x.dims, mean, second, (x,), lambda gradient: [_centred(gradient, axes, over)])
+        centred.notes["centred_of"] = x
+        return centred
     variance = _variance(second, axes, over)
     deviation = np.sqrt(np.maximum(variance, 0.0) + eps)
     scale = _pairs_of(deviation, axes, over)
@@ -45,6 +48,7 @@ def normalized(
         return [gradient + share * _projection(gradient, out, axes, over)]
 
     table = Table(x.dims, mean, out, (x,), backward, role="normalized")
+    table.notes["normalized"] = math.prod(axes[i].size for i in over)
     shape = shape_of(x, *grid())
     if shape is not None:
         table.notes["shape"] = shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradscope.predict import _by_hand as by_hand
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._mask import masked
 from gradscope.predict._normalize import normalized
@@ -19,10 +20,11 @@ def add(call: Call) -> Table:
         x, y, factor = (y, x, -1.0)
     number = _number(y)
     if number is not None and isinstance(x, Table):
-        return applied(x, lambda t: t + factor * number) if number else x
+        return by_hand.shifted(x, applied(x, lambda t: t + factor * number), factor * number) if number else x
     number = _number(x)
     if number is not None and isinstance(y, Table):
-        return applied(y, lambda t: number + factor * t)
+        out = applied(y, lambda t: number + factor * t)
+        return by_hand.shifted(y, out, number) if factor == 1.0 else out
     if "mask" in y.notes or "mask" in x.notes:
         return masked(x, y) if "mask" in y.notes else masked(y, x)
     if factor == -1.0 and y.notes.get("mean_of", (None,))[0] is x:
@@ -44,13 +46,24 @@ def multiply(call: Call) -> Table:
     if number is not None and isinstance(x, Table):
         return _times(x, 1.0 / number if is_division else number)
     number = _number(x)
+    if number is None and (out := _normalization(x, y, is_division=is_division)) is not None:
+        return out
     if is_division:
         if number is not None:
-            return applied(y, lambda t: number / t)
+            out = applied(y, lambda t: number / t)
+            return by_hand.mapped("reciprocal", y, out) if number == 1 else out
         return multiplied(x, applied(y, lambda t: 1.0 / t))
     if number is not None:
         return _times(y, number)
+    if x is y:
+        return by_hand.squared(x, multiplied(x, y))
     return _kept(x, y) if "keep" in y.notes else multiplied(x, y)
+
+
+def _normalization(x: Table, y: Table, *, is_division: bool) -> Table | None:
+    """x over its own root mean square, in either order of a product."""
+    out = by_hand.normalization(x, y, is_division=is_division)
+    return by_hand.normalization(y, x, is_division=False) if out is None and not is_division else out
 
 
 @rule("addcmul")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from gradscope.predict import _by_hand as by_hand
 from gradscope.predict._gaussian import evaluated, lineage_of, table_of
 from gradscope.predict._rules import Call, rule
 from gradscope.predict._table import Table
@@ -23,7 +24,7 @@ def elementwise(call: Call) -> Table:
     def run(t: Tensor) -> Tensor:
         return call.function(*call.args[:position], t, *call.args[position + 1 :], **call.kwargs)
 
-    return applied(x, run)
+    return by_hand.mapped(call.name, x, applied(x, run), call.given(1, "exponent"))
 
 
 def applied(x: Table, function: Callable[[Tensor], Tensor]) -> Table:

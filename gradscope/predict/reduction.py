@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from gradscope.predict import _by_hand as by_hand
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, rule
 from gradscope.predict._table import Table, relabelled, total
@@ -16,8 +17,10 @@ def reduce(call: Call) -> Table:
     x = call.args[0]
     dims, keep = _dims(call, x), bool(call.given(2, "keepdim", False))
     out = averaged(x, dims) if call.name == "mean" else _summed(x, dims)
+    over = [i for d in dims for i in _flat_axes(x, d)]
+    count = math.prod(x.shape[d] for d in dims)
+    by_hand.averaged_over(x, out, over, 1.0 if call.name == "mean" else float(count))
     if call.name == "mean":
-        over = [i for d in dims for i in _flat_axes(x, d)]
         out.notes["mean_of"] = (x, over)
     kept = out if keep else relabelled(out, tuple(d for i, d in enumerate(out.dims) if i not in dims))
     kept.notes.update(out.notes)
@@ -36,8 +39,9 @@ def variance(call: Call) -> Table | list[Table | None]:
     unbiased = count / max(1, count - (1 if correction is None else correction))
     centred = normalized(x, over, 0.0, is_scaling=False)
     squares = averaged(applied(centred, lambda t: t * t * unbiased), dims)
+    by_hand.is_variance(x, squares, over)
     if call.name == "std":
-        squares = applied(squares, lambda t: t.clamp(min=0).sqrt())
+        squares = by_hand.mapped("sqrt", squares, applied(squares, lambda t: t.clamp(min=0).sqrt()))
     mean = averaged(x, dims)
     outs = [squares, mean] if call.name == "var_mean" else [squares]
     if not keep:
@@ -54,7 +58,10 @@ def vector_norm(call: Call) -> Table:
     x = call.args[0]
     dims = [d % len(x.dims) for d in (call.given(2, "dim") or range(len(x.dims)))]
     squares = _summed(applied(x, lambda t: t * t), dims)
-    out = applied(squares, lambda t: t.clamp(min=0).sqrt())
+    squares.notes["size_of"] = by_hand.Size(
+        x, tuple(i for d in dims for i in _flat_axes(x, d)), factor=math.prod(x.shape[d] for d in dims)
+    )
+    out = by_hand.mapped("sqrt", squares, applied(squares, lambda t: t.clamp(min=0).sqrt()))
     if call.given(3, "keepdim", False):
         return out
     return relabelled(out, tuple(d for i, d in enumerate(out.dims) if i not in dims))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gradscope.predict import _axes
+from gradscope.predict._by_hand import mapped
 from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled
 from gradscope.predict._view import viewed
@@ -67,7 +68,7 @@ def expand(call: Call) -> Table:
     for dim, size in enumerate(call.shape):
         if out.shape[dim] == 1 and size > 1:
             out = expanded(out, dim, [_axes.exchangeable(size)])
-    return out
+    return mapped(call.name, x, out) if out is not x else x
 
 
 @rule("repeat", "tile")
