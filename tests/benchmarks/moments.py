@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradscope import capture, measure
+from gradscope import capture
 from gradscope.borrow import borrowed, seeded
-from gradscope.config import Config
+from gradscope.measure._instruments import Instruments
 from gradscope.pytree import main_tensor
 from tests.benchmarks._cost import peak_of, seconds_of
 from tests.benchmarks._isolated import isolated
@@ -78,7 +78,11 @@ def examine(name: str) -> dict[str, Any]:
 
     def measured() -> None:
         with borrowed(model, training=True, seed=0):
-            measure.profile(subject, capture.graph, Config(), has_spectra=False)
+            instruments = Instruments(BATCH, sweep=None)
+            graph, run = capture.graph(subject, instruments)
+            parameters = [p for p in model.parameters() if p.requires_grad]
+            torch.autograd.grad(subject.loss(run.output, None), [*parameters, *run.inputs], allow_unused=True)
+            instruments.layers(graph.nodes)
 
     works: tuple[Callable[[], None], ...] = (plain, measured)
     peaks = [peak_of(work) for work in works]
