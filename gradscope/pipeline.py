@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import gradscope
 from gradscope import config as configuration
 from gradscope import diagnose
 from gradscope.config import Config
+from gradscope.cost import step_seconds
 from gradscope.schema import Environment, Finding, Gap, GradscopeError, LayerGraph, Profile, Report, Subject
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def analyze(
     seed: int = 0,
     training: bool = True,
     prescribe: bool = True,
+    trial_steps: bool = True,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
     static: bool = False,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -51,6 +55,9 @@ def analyze(
         seed: of everything random.
         training: analyse in train mode, which is what training will see.
         prescribe: try remedies for what was found.
+        trial_steps: take a handful of training steps on copies for the verdict.
+        optimizer: "sgd" or "adam", which training will use; both are tried if None.
+        learning_rate: which training will use; a few are tried if None.
         static: predict everything from theory: the model is built without data on the meta device, never run, and
             of the inputs only the shapes count.
         select: codes or names of the diagnostics to run; all if empty.
@@ -77,13 +84,26 @@ def analyze(
             on_progress=on_progress,
         )
     subject = load.subject(model, inputs, targets=targets, loss=loss, batches=batches, seed=seed, training=training)
-    return audit(subject, prescribe=prescribe, select=select, ignore=ignore, config=config, on_progress=on_progress)
+    return audit(
+        subject,
+        prescribe=prescribe,
+        trial_steps=trial_steps,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        select=select,
+        ignore=ignore,
+        config=config,
+        on_progress=on_progress,
+    )
 
 
 def audit(
     subject: Subject,
     *,
     prescribe: bool = True,
+    trial_steps: bool = True,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     config: Config | None = None,
@@ -102,6 +122,9 @@ def audit(
         graph, profile = _measure(subject, config, progress)
     with _timed(seconds, "predict"):
         profile, predicted, unpredicted = _beside(subject, profile, config)
+    if trial_steps:
+        with _timed(seconds, "trial steps"):
+            profile = _tried(subject, profile, config, optimizer, learning_rate)
     findings = diagnose.findings(profile, config, select=select, ignore=ignore)
     verifications, recipe = (), {}
     if prescribe and findings:
@@ -194,6 +217,9 @@ def analyze_target(
     seed: int = 0,
     training: bool = True,
     prescribe: bool = True,
+    trial_steps: bool = True,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
     static: bool = False,
     settings: Mapping[str, Any] | None = None,
     select: Sequence[str] = (),
@@ -219,6 +245,9 @@ def analyze_target(
         "seed": seed,
         "training": training,
         "prescribe": prescribe,
+        "trial_steps": trial_steps,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
         "static": static,
         "settings": dict(settings or {}),
         "select": list(select),
@@ -266,6 +295,9 @@ def analyze_in_child(arguments: dict[str, Any], progress: Progress) -> bytes:
     report = audit(
         subject,
         prescribe=arguments["prescribe"],
+        trial_steps=arguments["trial_steps"],
+        optimizer=arguments["optimizer"],
+        learning_rate=arguments["learning_rate"],
         select=arguments["select"],
         ignore=arguments["ignore"],
         config=request,
@@ -280,6 +312,22 @@ def _measure(subject: Subject, config: Config, progress: Progress | None) -> tup
 
     with borrowed(subject.model, training=subject.info.training, seed=subject.info.seed):
         return measure.profile(subject, capture.graph, config, progress)
+
+
+def _tried(
+    subject: Subject, profile: Profile, config: Config, optimizer: str | None, learning_rate: float | None
+) -> Profile:
+    """The profile with what a handful of training steps came to, or with the reason why there are none."""
+    from gradscope import measure
+
+    step = step_seconds([layer.node for layer in profile.layers], subject.info.trainable_parameters)
+    if config.attempt_steps * step > config.attempt_seconds:
+        missed = Gap("trial steps", f"{config.attempt_steps} of them would take more than {config.attempt_seconds:g} s")
+        return replace(profile, gaps=(*profile.gaps, missed))
+    attempts, gaps = measure.attempts(
+        subject, steps=config.attempt_steps, optimizer=optimizer, learning_rate=learning_rate
+    )
+    return replace(profile, attempts=attempts, gaps=(*profile.gaps, *gaps))
 
 
 def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profile, Profile | None, tuple[Gap, ...]]:

@@ -72,7 +72,7 @@ def assert_healthy(
     ignored = {diagnostic.code for pattern in ignore for diagnostic in find(pattern)}
     reports = []
     for seed in range(seeds):
-        report = analyze(model, inputs, targets=targets, loss=loss, seed=seed, prescribe=False)
+        report = analyze(model, inputs, targets=targets, loss=loss, seed=seed, prescribe=False, trial_steps=False)
         failing = [f for f in report.findings if _is_failure(f, fail_on, ignored)]
         if failing:
             given = {"targets": targets, "loss": loss}

@@ -24,6 +24,9 @@ from gradscope.schema import SEVERITIES, Report
 @click.option("--eval", "is_eval", is_flag=True, help="Audit in evaluation mode.")
 @click.option("--static", "is_static", is_flag=True, help="Predict from theory: no weights, no data, no run.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the configuration or a call.")
+@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), help="What training will use.  [default: both tried]")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate of training.")
+@click.option("--trial-steps/--no-trial-steps", default=True, help="Take a few training steps on copies.")
 @click.option("--no-prescribe", is_flag=True, help="Do not look for remedies.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these codes (GS2: all that begin so) or names.")
 @click.option("--ignore", multiple=True, metavar="RULES", help="None of these codes or names.")
@@ -55,6 +58,9 @@ def analyze(
     is_eval: bool,
     is_static: bool,
     settings: tuple[str, ...],
+    optimizer: str | None,
+    lr: float | None,
+    trial_steps: bool,
     no_prescribe: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -100,6 +106,9 @@ def analyze(
             seed=seed,
             training=not is_eval,
             prescribe=not no_prescribe,
+            trial_steps=trial_steps,
+            optimizer=optimizer,
+            learning_rate=lr,
             static=is_static,
             settings=dict(setting(text) for text in settings),
             select=_patterns(select),

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from gradscope.diagnose._signal import activation_rms, decades, gradient_decades, trunk
+from gradscope.diagnose._signal import activation_rms, decades, gradient_decades, starts_at_zero, trunk
 from gradscope.learning import evidence, gaps, skills
 from gradscope.schema import Attempt, Estimate, Profile
 
@@ -51,9 +51,14 @@ def initial_loss(profile: Profile) -> float | None:
 
 
 def indifference(profile: Profile) -> float | None:
-    """Decades by which the part of the output that differs between samples is below its rms."""
+    """Decades by which the part of the output that differs between samples is below its rms.
+
+    None of a model that starts at exactly zero, as some do on purpose.
+    """
     share = _known(profile.network.get("output_variation"))
-    return None if share is None else max(0.0, -decades(share) / 2)
+    if share is None or (share == 0 and starts_at_zero(profile)):
+        return None
+    return max(0.0, -decades(share) / 2)
 
 
 def collapse(profile: Profile) -> float | None:

@@ -1,12 +1,16 @@
-"""The verdict: what training will do, from the profile and its findings."""
+"""The verdict: what training will do, from the profile, its findings and the trial steps."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from gradscope.config import Config
-from gradscope.diagnose._signal import gradient_decades, trunk
-from gradscope.schema import Finding, Label, Profile, Verdict
+from gradscope.diagnose._features import features
+from gradscope.diagnose._mechanism import mechanism, taught
+from gradscope.diagnose._risk import Basis, model
+from gradscope.diagnose._signal import trunk
+from gradscope.learning import has_diverged, has_learned
+from gradscope.schema import Attempt, Finding, Label, Profile, Verdict
 
 _LABELS: dict[str, Label] = {
     "nonfinite-value": "exploding",
@@ -20,38 +24,77 @@ _LABELS: dict[str, Label] = {
     "dead-relu": "degraded",
     "saturated-activation": "degraded",
 }
-_DECADE_SLOPE = 2.2  # odds grow ninefold per decade beyond a threshold
+"""What a finding says of the mechanism, the plainest first."""
+
+_WORDS: dict[Basis, str] = {
+    "statics": "one forward and backward pass",
+    "example": "trial steps on the example batch",
+    "batches": "trial steps on your batches",
+}
+_EVEN = 0.5  # the label says what is more likely than not
+_NAMES = {"adam": "Adam", "sgd": "SGD"}
 
 
 def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> Verdict:
-    """Label, risk and mechanism.
+    """Label, risk, mechanism and conditions.
 
-    The label is the mechanism of the worst error; several warnings that agree make "degraded". Without a
-    gradient there is nothing to judge: unknown.
+    The risk is the calibrated model's; where it is more likely than not that the model does not fully train, the
+    label is the mechanism. Without a gradient, or far from every model whose training was seen, it is unknown.
     """
-    if not trunk(profile):
-        return Verdict("unknown", 0.5, "No gradient was seen, so nothing can be said of training.")
-    errors = [f for f in findings if f.severity == "error" and f.name in _LABELS]
-    warnings = [f for f in findings if f.severity == "warning" and f.name in _LABELS]
-    risk = _risk(profile, findings, config)
+    basis = _basis(profile.attempts)
+    if any(f.name == "nonfinite-value" and f.severity == "error" for f in findings):
+        first = next(f for f in findings if f.name == "nonfinite-value")
+        return Verdict("exploding", 1.0, first.message, 1.0, _conditions(profile.attempts), _WORDS[basis])
+    if not trunk(profile) or profile.coverage.parameters_reached == 0:
+        return Verdict("unknown", _EVEN, "No parameter gets a gradient, so nothing can be said of training.")
+    found, fitted = features(profile), model()
+    never = fitted.never[basis].probability(found)
+    risk = max(never, fitted.not_fully[basis].probability(found))
+    distance = fitted.seen.distance(found)
+    if distance > fitted.seen.limit:
+        reason = (
+            f"It is unlike every model whose training was seen: {distance:.1f} away, {fitted.seen.limit:.1f} is near."
+        )
+        return Verdict("unknown", risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
+    label, reason = _judgement(risk, found, fitted.not_fully[basis].parts(found), findings, profile)
+    return Verdict(label, risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
+
+
+def _basis(attempts: Sequence[Attempt]) -> Basis:
+    useful = [attempt for attempt in attempts if attempt.mismatched]
+    if not useful:
+        return "statics"
+    return "batches" if useful[0].is_real else "example"
+
+
+def _judgement(
+    risk: float,
+    found: dict[str, float | None],
+    parts: dict[str, float],
+    findings: Sequence[Finding],
+    profile: Profile,
+) -> tuple[Label, str]:
+    errors = [f for name in _LABELS for f in findings if f.name == name and f.severity == "error"]
+    if risk < _EVEN:
+        if errors and not profile.attempts:
+            return _LABELS[errors[0].name], errors[0].message
+        trial = taught(profile.attempts)
+        if errors:
+            return "healthy", f"{trial}, in spite of this: {errors[0].message}"
+        return "healthy", f"Signal and gradient keep their scale through the network{'; ' if trial else '.'}{trial}"
     if errors:
-        order = list(_LABELS)
-        worst = min(errors, key=lambda f: order.index(f.name))
-        return Verdict(_LABELS[worst.name], max(risk, 0.5), worst.message)
-    if warnings:
-        return Verdict("degraded", risk, warnings[0].message)
-    if profile.coverage.parameters_reached == 0:
-        return Verdict("unknown", 0.5, "No parameter gets a gradient, so nothing can be said of training.")
-    return Verdict("healthy", risk, "Signal and gradient keep their scale through the network.")
+        return _LABELS[errors[0].name], errors[0].message
+    return mechanism(found, parts, profile.attempts)
 
 
-def _risk(profile: Profile, findings: tuple[Finding, ...], config: Config) -> float:
-    if any(f.name in ("nonfinite-value", "prediction-of-nothing") for f in findings):
-        return 1.0
-    total, _ = gradient_decades(profile)
-    beyond = [-total - config.vanishing_gradient_error.value, total - config.exploding_gradient_error.value]
-    initial, expected = profile.network.get("initial_loss"), profile.network.get("expected_loss")
-    if initial and expected and initial.is_known and expected.is_known and min(initial.value, expected.value) > 0:
-        beyond.append(math.log10(initial.value / expected.value / config.initial_loss_error.value))
-    risk = 1 / (1 + math.exp(-_DECADE_SLOPE * max(beyond)))
-    return max(risk, 0.5 if any(f.severity == "error" for f in findings) else 0.0)
+def _conditions(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """What every attempt came to, in words."""
+    return tuple(
+        f"{_fate(attempt)} with {_NAMES[attempt.optimizer]} at {attempt.learning_rate:g}" for attempt in attempts
+    )
+
+
+def _fate(attempt: Attempt) -> str:
+    if has_diverged(attempt):
+        return "diverges"
+    return "learns" if has_learned(attempt) else f"has not learned after {attempt.asked} steps"
