@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import Estimate
-from gradscope.spectra._lanczos import BREAKDOWN, Bidiagonal, Goal, Settled, rms_gain, spectral_norm
-
-_UNSEEN = 0.25  # share of the tolerance by which a dropped system may exceed the maximum
-_DOUBT = 0.1  # share of the way to the upper bound that a value may lie above the Ritz value when nothing says so
+from gradscope.spectra._lanczos import BREAKDOWN, Bidiagonal, Goal, Settled, reach, rms_gain, spectral_norm
 
 
 class Systems(Protocol):
@@ -120,16 +117,21 @@ class _Iteration:
     def _contenders(self, rows: list[int], alive: list[int]) -> list[int]:
         """Those of the rows whose run may still raise the maximum over all runs; the others are dropped."""
         k = max(len(run) for run in self.runs)
-        if k < 4 or k % 2 or not rows:
+        if k < 4 or not rows:
             return rows
-        lows = [run.low() if run.is_finite else 0.0 for run in self.runs]
-        enough, leader = max(lows) * (1 + _UNSEEN * self.goal.tolerance), lows.index(max(lows))
-        kept = [row for row in rows if alive[row] == leader or _reach(self.runs[alive[row]], self.goal) > enough]
+        best = max((run.low() for run in self.runs if run.is_finite), default=0.0)
+        enough = best * (1 + self.goal.tolerance / 2)
+        kept = [row for row in rows if self._reach(self.runs[alive[row]]) > enough]
         self.dropped.update(alive[row] for row in set(rows).difference(kept))
         return kept
 
+    def _reach(self, run: Bidiagonal) -> float:
+        """How large the value may plausibly be; surely, where a certificate is wanted."""
+        high = run.high(self.goal.probability)
+        return high if self.goal.is_certified else reach(run, run.low(), high)
+
     def estimates(self, is_finished: bool) -> list[Estimate]:
-        """One for every system; of a dropped one only the bounds count, its value is the lower one."""
+        """One for every system; a dropped one has not settled, and its value is the lower bound."""
         found = [spectral_norm(r, is_finished, probability=self.goal.probability, method="lanczos") for r in self.runs]
         return [replace(e, value=e.low) if i in self.dropped else e for i, e in enumerate(found)]
 
@@ -145,15 +147,6 @@ def _extend(run: Bidiagonal, alpha: float, beta: float) -> None:
 
 def _is_done(run: Bidiagonal, settled: Settled) -> bool:
     return not run.is_finite or run.is_exhausted or settled(run)
-
-
-def _reach(run: Bidiagonal, goal: Goal) -> float:
-    """How large the value may plausibly be; surely, where a certificate is wanted."""
-    if goal.is_certified:
-        return run.high(goal.probability)
-    low, k = run.low(), len(run)
-    extrapolated = 3 * (min(run.band_edge(k // 2), run.band_edge(k - 2)) - low)
-    return low + max(extrapolated, _DOUBT * (run.high(goal.probability) - low))
 
 
 def largest_estimate(estimates: Sequence[Estimate]) -> Estimate:

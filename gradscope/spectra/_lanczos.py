@@ -15,6 +15,8 @@ from gradscope.spectra import _bounds
 BREAKDOWN = 1e-6  # coefficients below this share of the largest are rounding of float32: the Krylov space is complete
 _ROW = 4096
 _COARSE = 5e-3  # tolerances from here on may be reached by extrapolation
+_MARGIN = 1.5  # times the step of an extrapolation that is still plausible
+_HIDDEN = 0.1  # share of the way from the Ritz value to the upper bound
 ROUNDING = 1e-6  # relative slack of both bounds for the rounding of float32 vectors
 
 Matvec = Callable[[Tensor], Tensor]
@@ -65,7 +67,8 @@ class Goal:
         tolerance: relative error that is allowed.
         probability: chance that the upper bound fails.
         is_certified: go on until high / low - 1 <= tolerance, instead of until the estimate has settled.
-        first: first step at which the run may stop; `stride`: steps between two looks after it.
+        first: first step at which agreeing extrapolations may end the run; `stride`: steps between two looks after it.
+        early: first step at which bounds may end it, which cost as much as a small matrix is multiplied in.
         limit: most steps.
     """
 
@@ -75,6 +78,7 @@ class Goal:
     first: int = 10
     stride: int = 2
     limit: int = 300
+    early: int = 300
 
     @property
     def is_coarse(self) -> bool:
@@ -172,11 +176,16 @@ class Settled:
         goal, k = self.goal, len(bidiagonal)
         if k == goal.first - goal.stride and not goal.is_certified:
             self.edge = bidiagonal.band_edge(k // 2)
-        if k < goal.first or (k - goal.first) % goal.stride:
+        is_look = k >= goal.first and (k - goal.first) % goal.stride == 0
+        if not is_look and not goal.early <= k < goal.first:
             return False
         low, high = bidiagonal.low(), bidiagonal.high(goal.probability)
         if high <= low * (1 + goal.tolerance) or goal.is_certified:
             return high <= low * (1 + goal.tolerance)
+        if reach(bidiagonal, low, high) <= low * (1 + goal.tolerance / 2):
+            return True
+        if not is_look:
+            return False
         previous, self.edge = self.edge, bidiagonal.band_edge(k // 2)
         other = bidiagonal.band_edge(k - 2)
         spread = max(abs(self.edge - other), abs(self.edge - previous)) / other
@@ -184,6 +193,16 @@ class Settled:
             return spread <= 0.3 * goal.tolerance
         is_close = max(self.edge, other) <= low * (1 + 1.5 * goal.tolerance) and high <= low * (1 + 12 * goal.tolerance)
         return is_close and spread <= 0.6 * goal.tolerance
+
+
+def reach(bidiagonal: Bidiagonal, low: float, high: float) -> float:
+    """How large the value may plausibly be, short of `high`: an extrapolation, or else a share of the way there.
+
+    The run may hide a value behind a converged one that lies close to it; nearly always by less than that share.
+    """
+    k = len(bidiagonal)
+    edge = min(bidiagonal.band_edge(k // 2), bidiagonal.band_edge(k - 2))
+    return low + max(_MARGIN * (edge - low), _HIDDEN * (high - low))
 
 
 def rms_gain(runs: Sequence[Bidiagonal], *, columns: int, ceiling: float, method: str) -> Estimate:
@@ -220,7 +239,7 @@ def spectral_norm(bidiagonal: Bidiagonal, is_settled: bool, *, probability: floa
     low, high = bidiagonal.low(), bidiagonal.high(probability)
     value = low
     if not bidiagonal.is_exhausted and k >= 3:
-        edge = (bidiagonal.band_edge(k // 2) + bidiagonal.band_edge(k - 2)) / 2
+        edge = min(bidiagonal.band_edge(k // 2), bidiagonal.band_edge(k - 2))
         value = min(high, max(low, edge))
     status = "ok" if is_settled else "not-converged"
     return Estimate(value, low * (1 - ROUNDING), high * (1 + ROUNDING), method, k, status)

@@ -1,4 +1,4 @@
-"""Convolutions whose weight stays in oneDNN's own layout: a plain call converts it anew every time, half of its cost."""
+"""Convolutions whose weight stays in oneDNN's own layout: a plain call converts it anew, half of its cost."""
 
 from __future__ import annotations
 

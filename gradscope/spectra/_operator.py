@@ -89,7 +89,7 @@ def bidiagonalize(
 def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> _lanczos.Goal:
     if iterations is not None:
         return _lanczos.Goal(0.0, probability, True, first=iterations, stride=1, limit=iterations)
-    goal = _lanczos.Goal(tolerance, probability, is_certified, first=12)
+    goal = _lanczos.Goal(tolerance, probability, is_certified, first=12, early=4)
     return goal if goal.is_coarse else replace(goal, first=28)
 
 

@@ -34,12 +34,13 @@ class Sweep:
         self.generator = torch.Generator().manual_seed(seed)
         self._solved: dict[tuple[Any, ...], tuple[Estimate, float]] = {}
 
-    def goal(self, *, coarse: int, fine: int) -> Goal:
+    def goal(self, *, coarse: int, fine: int, stride: int = 2, early: int = 300) -> Goal:
         """When an iteration of this pass may stop: not before the step `coarse`, or `fine` for a small tolerance.
 
+        From the step `early` on it may stop as soon as the bounds are close.
         Every goal comes with its own share of the probability that a bound of the pass fails.
         """
-        goal = Goal(self.tolerance, next(self._shares), self.is_certified, coarse)
+        goal = Goal(self.tolerance, next(self._shares), self.is_certified, coarse, stride, early=early)
         return goal if goal.is_coarse else replace(goal, first=fine)
 
     def start(self, *shape: int, like: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +16,8 @@ from gradscope.spectra._matrix import real
 from gradscope.spectra._rules import argument, data, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
+
+_CACHE = 250_000  # attention weights, 1 MB of them, that are worked on at a time
 
 
 @rule("MultiheadAttention")
@@ -54,7 +56,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     columns, rows = sum(systems.sizes()), systems.query.shape[1] * systems.value.shape[2]
     start = sweep.start(len(systems.weights), min(columns, rows), like=q)
     sides = systems if columns <= rows else Adjoint(systems)
-    norm, gain = solve_many(sides, start, sweep.goal(coarse=6, fine=16), columns=columns)
+    norm, gain = solve_many(sides, start, sweep.goal(coarse=6, fine=16, early=4), columns=columns)
     if kept is not None:
         norm, gain = (replace(e, method=f"{e.method} (dropout mask drawn anew)") for e in (norm, gain))
     return spectrum(norm, gain, sum(t.numel() for t in inputs))
@@ -98,6 +100,28 @@ class AttentionSystems:
         return [operands[i] for i in sorted(i for i in operands if i is not None)]
 
     def matvec(self, v: Tensor) -> Tensor:
+        """J v of every system, (systems, T e)."""
+        return torch.cat([part._forward(x) for part, x in self._parts(v)])
+
+    def rmatvec(self, u: Tensor) -> Tensor:
+        """Jᵀ u of every system."""
+        return torch.cat([part._backward(x) for part, x in self._parts(u)])
+
+    def keep(self, rows: Tensor | slice) -> AttentionSystems:
+        """Only these systems."""
+        query, key, value, weights = (t[rows] for t in (self.query, self.key, self.value, self.weights))
+        kept = None if self.kept is None else self.kept[rows]
+        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept)
+
+    def _parts(self, vectors: Tensor) -> Iterator[tuple[AttentionSystems, Tensor]]:
+        """As many systems at a time as a CPU's cache holds; all on other devices."""
+        count = len(self.weights)
+        size = max(1, _CACHE // self.weights[0].numel()) if self.weights.device.type == "cpu" else count
+        for at in range(0, count, size):
+            rows = slice(at, at + size)
+            yield (self if size >= count else self.keep(rows)), vectors[rows]
+
+    def _forward(self, v: Tensor) -> Tensor:
         """dO = D∘P dV + D∘A V with A = s (dQ Kᵀ + Q dKᵀ)∘P minus P times its row sums."""
         parts = v.split(self.sizes(), 1)
         dq, dk, dv = (
@@ -118,7 +142,7 @@ class AttentionSystems:
         assert out is not None
         return out.flatten(1)
 
-    def rmatvec(self, u: Tensor) -> Tensor:
+    def _backward(self, u: Tensor) -> Tensor:
         """The adjoint: dV = Pᵀ U, and the scores' gradient goes to the query and the key."""
         u = u.view(*self.query.shape[:2], -1)
         gradients: dict[int, Tensor] = {}
@@ -134,12 +158,6 @@ class AttentionSystems:
                 if at is not None:
                     gradients[at] = gradients[at] + gradient() if at in gradients else gradient()
         return torch.cat([gradients[i].flatten(1) for i in sorted(gradients)], 1)
-
-    def keep(self, rows: Tensor) -> AttentionSystems:
-        """Only these systems."""
-        query, key, value, weights = (t[rows] for t in (self.query, self.key, self.value, self.weights))
-        kept = None if self.kept is None else self.kept[rows]
-        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept)
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return weights if self.kept is None else weights * self.kept

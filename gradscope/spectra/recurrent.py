@@ -54,7 +54,7 @@ def _reach(call: LayerCall, sweep: Sweep) -> dict[str, Estimate]:
         operator, tuple(copies.shape), torch.tensor([length - 1 - lag for lag in lags]), torch.arange(len(lags))
     )
     start = sweep.start(len(lags), x.shape[2], like=x)
-    estimates = solve_each(systems, start, sweep.goal(coarse=6, fine=16))
+    estimates = solve_each(systems, start, sweep.goal(coarse=6, fine=16, early=4))
     return {f"lag_{lag}": estimate for lag, estimate in zip(lags, estimates, strict=True)}
 
 
