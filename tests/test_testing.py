@@ -125,7 +125,8 @@ def test_nothing_is_prescribed_in_a_test(analysis) -> None:
     assert_healthy(make_model, INPUTS, targets=INPUTS, loss=loss)
     (asked,) = analysis.asked
     assert asked == {
-        "model": make_model, "inputs": INPUTS, "targets": INPUTS, "loss": loss, "seed": 0, "prescribe": False
+        "model": make_model, "inputs": INPUTS, "targets": INPUTS, "loss": loss, "seed": 0, "prescribe": False,
+        "trial_steps": False,
     }  # fmt: skip
 
 
