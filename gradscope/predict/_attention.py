@@ -10,6 +10,7 @@ query pairs, built from the sums of X over groups of keys.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -153,7 +154,7 @@ class Attention:
         queries = self.query_kernel.axis
         at = sum(len(d) for d in values.dims[:token_dim])
         batch = values.axes[:at]
-        seed = attention.order
+        seed = zlib.crc32(self.queries.second.tobytes() + self.keys.second.tobytes())
         weights = self.weights(np.random.default_rng(seed)) * self.factor
         sums = sums_of(weights, queries, keys)
         if self.dropout:
@@ -195,9 +196,53 @@ class Attention:
         change_of_scores = weights * (received - (weights * received).sum(-1, keepdims=True)) * self.scores.factor
         operator = operator_of(sums_of(change_of_scores, queries.axis, keys.axis), queries.axis, keys.axis)
         to_queries = operator @ keys.second
+        groups = len(queries.axis.groups)
+        to_queries[:groups] += self._shared_gram(weights, own[:groups], value_kernel, values)
         to_keys = adjoint_of(operator, queries.axis, keys.axis) @ queries.second
         dims = len(self.queries.dims)
         return _embedded(to_queries, self.queries, dims - 2), _embedded(to_keys, self.keys, len(self.keys.dims) - 1)
+
+    def _shared_gram(self, weights: Array, own: Array, value_kernel: Kernel, values: Table) -> Array:
+        """What keys and values made of the same tokens x add to E g^2 of the queries, by group of queries.
+
+        The gradient sums (v_s v_s') (k_s k_s') over pairs of keys. Both products carry the realized Gram matrix of x,
+        whose entries off the diagonal vary around their expectation by q / sqrt(features) in the same direction.
+        """
+        source = _source(self.keys)
+        if source is None or source is not _source(values):
+            return np.zeros_like(own)
+        keys = self.key_kernel
+        axis = keys.axis
+        spread = _gram_spread(source) * float(
+            value_kernel.second @ _axes.average_agreeing(axis) * (keys.second @ _axes.average_agreeing(axis))
+        )
+        squares = (weights**2).sum(-1).mean(0)
+        pairs = row_group_averages((1.0 - squares)[:, None], self.query_kernel.axis)[:, 0]
+        return pairs * own * value_kernel.width * spread * (self.factor * self.scores.factor) ** 2
+
+
+def _source(x: Table) -> Table | None:
+    """What a weight matrix made x of; None if x is not linear in one."""
+    while x.role != "mix":
+        parents = [parent for parent in x.parents if not parent.is_initial]
+        if not parents or any(parent is not parents[0] for parent in parents):
+            return None
+        x = parents[0]
+    x = x.notes["realized"]
+    while x.role == "same" and len(x.parents) == 1:  # every layer has its own view of it
+        (x,) = x.parents
+    return x
+
+
+def _gram_spread(x: Table) -> float:
+    """Var (x_s x_s') / E x^2 ^2 for the average over features of the product of two different rows."""
+    kernel, features = x.second, x.axes[len(x.axes) - len(x.dims[-1]) :]
+    for axis in x.axes[: len(x.axes) - len(x.dims[-1])]:
+        kernel = np.tensordot(_axes.average_agreeing(axis), kernel, (0, 0))
+    squares = kernel**2
+    for axis in reversed(features):
+        squares = squares @ _axes.average_pairs(axis)
+    return float(squares) / max(x.second_moment, 1e-300) ** 2
 
 
 # --- token axes --------------------------------------------------------------------------------------
