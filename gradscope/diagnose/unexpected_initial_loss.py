@@ -40,7 +40,7 @@ def unexpected_initial_loss(profile: Profile, config: Config) -> Iterator[Findin
             name="unexpected-initial-loss",
             severity="error" if is_error else "warning",
             layers=tuple(profile.layers[i].name for i in profile.outputs[:1]),
-            message=f"The first loss is {initial.value:.3g}, {ratio:.1f} times that of a model that knows nothing.",
+            message=f"The first loss is {initial.value:.3g}, {ratio:.3g} times that of a model that knows nothing.",
             evidence={"initial_loss": initial, "expected_loss": expected, "ratio": exact(ratio)},
             threshold=error if is_error else warning,
             role="network",
