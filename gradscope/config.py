@@ -76,6 +76,9 @@ class Config:
     overscaled_logits: Threshold = Threshold(
         4.0, "rms of the scores over a vocabulary or over experts", "a softmax of such scores is one-hot"
     )
+    shifted_normalization: Threshold = Threshold(
+        0.5, "rms of the shift beside a scale of one", "a quarter of the variance of what is normalized"
+    )
     drowned_embedding: Threshold = Threshold(
         20.0, "times the rms of what it is added to", "the weaker one is 1/400 of the variance"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
 from gradscope.diagnose._draws import SUMMING, families, used
+from gradscope.diagnose._signal import trunk
 from gradscope.schema import Estimate, Finding, ParameterProfile, Profile, Threshold
 
 
@@ -20,9 +21,11 @@ def symmetric_unit(profile: Profile, config: Config) -> Iterator[Finding]:
     a row never do.
 
     ## How it is decided
-    The share of a weight's units that equal another unit bit for bit, zero weights aside, which have a rule of their
-    own; and the share of units that are zero while the others are not, where these others are dense: identity,
-    sparse and pruned weights are no alarm. An error where two weights of the model are symmetric.
+    The share of a weight's units that equal another unit bit for bit, zero units aside. Weights that are zero as a
+    whole are a finding where an activation follows or everything passes them; at the end of a branch, before an
+    output or in front of a gate zeros are a choice (Fixup, LoRA, adaLN-zero). Units that are zero while the others are
+    not are a finding where these others are dense: identity, sparse and pruned weights are no alarm. An error where
+    two weights of the model are symmetric.
 
     ## What to do
     Draw the weights at random; look for `constant_`, `ones_`, a repeated tensor, or rows that a resize has added and
@@ -33,7 +36,20 @@ def symmetric_unit(profile: Profile, config: Config) -> Iterator[Finding]:
     """
     threshold = config.symmetric_units
     summing = used(profile, SUMMING)
-    equal = [p for p in summing if p.rms.value > 0 and _share(p).is_above(threshold.value)]
+    passed = {layer.name for layer in trunk(profile)}
+    nothing = [p for p in used(profile, ("matrix",)) if p.rms.value == 0 and p.trainable and _is_inside(p, passed)]
+    if nothing:
+        yield Finding(
+            code="GS604",
+            name="symmetric-unit",
+            severity="warning",
+            layers=tuple(p.name for p in nothing),
+            message=f"{families(nothing)} start at exactly zero inside the network: all their units are the same.",
+            evidence={"rms": nothing[0].rms},
+            threshold=threshold,
+        )
+    candidates = [p for p in [*summing, *used(profile, ("embedding",))] if p.trainable and p.rms.value > 0]
+    equal = [p for p in candidates if _share(p).is_above(threshold.value)]
     if equal:
         is_error = len([p for p in equal if p.use is not None and p.use.role in _INNER]) > 1
         yield _finding(equal, "error" if is_error else "warning", threshold)
@@ -52,6 +68,16 @@ def symmetric_unit(profile: Profile, config: Config) -> Iterator[Finding]:
             evidence={"zero_units": _zero_share(worst)},
             threshold=threshold,
         )
+
+
+_GATES = ("sigmoid", "softplus", "hardsigmoid", "add", "output")  # in front of these a zero is a choice
+
+
+def _is_inside(parameter: ParameterProfile, passed: set[str]) -> bool:
+    use = parameter.use
+    if use is None or use.follower in _GATES:
+        return False
+    return use.gain is not None or use.layer in passed
 
 
 _INNER = ("matrix", "residual", "recurrent")

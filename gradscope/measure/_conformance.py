@@ -29,24 +29,22 @@ def with_conformance(
         seed: for running the model's own initializers again, on a twin.
     """
     used = uses(graph, model, silent)
-    declared = declarations(model, seed)
-    copies = dict(_copies(model))
     owners, parameters = dict(_owners(model)), dict(model.named_parameters())
-    found = []
-    for profile in profiles:
-        parameter, use = parameters[profile.name], used.get(profile.name)
-        draw = _draw(parameter, use, owners[profile.name])
-        found.append(
-            replace(
-                profile,
-                rms=profile.rms if draw is None else _rms(draw),
-                draw=draw,
-                use=use,
-                declaration=declared.get(profile.name, Declaration()),
-                copy_of=copies.get(profile.name),
-            )
+    draws = {name: _draw(p, used.get(name), owners[name]) for name, p in parameters.items()}
+    declared = declarations(model, {name: d.std.value for name, d in draws.items() if d is not None}, seed)
+    copies = dict(_copies(model))
+    return tuple(
+        replace(
+            profile,
+            rms=profile.rms if draw is None else _rms(draw),
+            draw=draw,
+            use=used.get(profile.name),
+            declaration=declared.get(profile.name, Declaration()),
+            copy_of=copies.get(profile.name),
         )
-    return tuple(found)
+        for profile in profiles
+        for draw in [draws[profile.name]]
+    )
 
 
 def _draw(parameter: nn.Parameter, use: Use | None, owner: nn.Module) -> Draw | None:

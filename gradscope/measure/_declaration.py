@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from gradscope.borrow import seeded
+from gradscope.measure._moments import moments_of
 from gradscope.measure._named import named_deviations
 from gradscope.measure._twin import is_written, twin_of
 from gradscope.schema import Declaration, Estimate
@@ -19,10 +21,16 @@ _DEFAULTS = ("reset_parameters", "_reset_parameters")  # what torch's own constr
 _METHOD = "the model's initializer, run again"
 
 
-def declarations(model: nn.Module, seed: int) -> dict[str, Declaration]:
+def declarations(model: nn.Module, drawn: Mapping[str, float], seed: int) -> dict[str, Declaration]:
     """Name of a parameter -> the standard deviations that the model's code declares for it.
 
     Nothing is said of a model whose classes have no initializer of their own, or one that cannot be run again.
+
+    Args:
+        model: left as it is.
+        drawn: standard deviations of its parameters; the modules' own defaults are looked up where they differ from
+            what the initializer leaves.
+        seed: of the draws.
     """
     twin = twin_of(model)
     by_name = named_deviations(model)
@@ -30,12 +38,16 @@ def declarations(model: nn.Module, seed: int) -> dict[str, Declaration]:
     by_default: dict[str, Estimate] = {}
     with seeded(seed), torch.no_grad():
         if _initialize(twin):
-            by_initializer = _deviations(twin)
-            by_default = _defaults(twin_of(model), by_initializer)
+            by_initializer = {n: _deviation(p) for n, p in twin.named_parameters() if n in drawn and is_written(p)}
+            different = {n for n, e in by_initializer.items() if not math.isclose(e.value, drawn[n], rel_tol=_SAME)}
+            by_default = _defaults(twin, different)
     return {
         name: Declaration(by_name.get(name), by_initializer.get(name), by_default.get(name))
         for name in by_name.keys() | by_initializer.keys()
     }
+
+
+_SAME = 0.05  # relative difference of standard deviations that needs no explanation
 
 
 def _initialize(twin: nn.Module) -> bool:
@@ -78,7 +90,9 @@ def _own_method(
 def _required(method: Callable[..., object]) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [
-        p for p in inspect.signature(method).parameters.values() if p.default is inspect.Parameter.empty and p.kind in kinds
+        p
+        for p in inspect.signature(method).parameters.values()
+        if p.default is inspect.Parameter.empty and p.kind in kinds
     ]
 
 
@@ -91,23 +105,20 @@ def _takes_nothing(method: Callable[..., object]) -> bool:
     return not _required(method)
 
 
-def _deviations(twin: nn.Module) -> dict[str, Estimate]:
-    return {name: _deviation(p) for name, p in twin.named_parameters() if is_written(p)}
-
-
 def _deviation(parameter: Tensor) -> Estimate:
-    values = parameter.detach().double()
-    return Estimate.exact(values.std(correction=0).item(), _METHOD, parameter.numel())
+    values = parameter if parameter.dtype in (torch.float32, torch.float64) else parameter.float()
+    return Estimate.exact(math.sqrt(moments_of(values)[2].item()), _METHOD, parameter.numel())
 
 
-def _defaults(twin: nn.Module, wanted: dict[str, Estimate]) -> dict[str, Estimate]:
-    """What `reset_parameters` leaves of those parameters that the initializer writes too."""
+def _defaults(twin: nn.Module, wanted: Collection[str]) -> dict[str, Estimate]:
+    """What `reset_parameters` leaves of these parameters."""
     found: dict[str, Estimate] = {}
     for path, module in twin.named_modules():
         own = {f"{path}.{n}" if path else n: p for n, p in module.named_parameters(recurse=False)}
         method = next((getattr(module, name) for name in _DEFAULTS if hasattr(module, name)), None)
-        if method is not None and type(module).__module__.startswith("torch.nn") and own.keys() & wanted.keys():
+        if method is not None and type(module).__module__.startswith("torch.nn") and not own.keys().isdisjoint(wanted):
+            for parameter in own.values():
+                parameter.fill_(torch.nan)
             method()
             found |= {name: _deviation(p) for name, p in own.items() if is_written(p)}
     return found
-

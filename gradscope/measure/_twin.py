@@ -42,10 +42,12 @@ def _module(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 
 def _parameter(parameter: nn.Parameter | None, memo: dict[int, Any]) -> nn.Parameter | None:
-    if parameter is None or is_lazy(parameter) or not is_readable(parameter):
+    if parameter is None or is_lazy(parameter):
         return parameter
     if id(parameter) not in memo:
-        fresh = nn.Parameter(torch.full_like(parameter, torch.nan), requires_grad=parameter.requires_grad)
+        value = parameter.detach()
+        value = torch.full_like(value, torch.nan) if is_readable(parameter) else value.clone()
+        fresh = nn.Parameter(value, requires_grad=parameter.requires_grad)
         for name, value in vars(parameter).items():
             if name != _DONE:
                 setattr(fresh, name, value)

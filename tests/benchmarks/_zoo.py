@@ -48,27 +48,27 @@ def names() -> Iterator[str]:
         yield from (f"timm:{family}" for family in timm.list_modules())
 
 
-def build(name: str) -> Built:
-    """One model of the zoo with inputs on which it runs.
+def build(name: str, largest: int = _LARGEST) -> Built:
+    """One model of the zoo with at most `largest` parameters, and inputs on which it runs.
 
     Raises:
         whatever its constructor or its forward pass raises: then it is not available here.
     """
     library, model = name.split(":")
-    return {"transformers": _transformers, "torchvision": _torchvision, "timm": _timm}[library](model)
+    return {"transformers": _transformers, "torchvision": _torchvision, "timm": _timm}[library](model, largest)
 
 
-def _transformers(kind: str) -> Built:
+def _transformers(kind: str, largest: int) -> Built:
     """One architecture with its default head, as small as it gets."""
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
     found = MODEL_MAPPING_NAMES[kind]
     model_class = getattr(transformers, found if isinstance(found, str) else found[0])
-    return transformers_model(model_class, transformers.AutoConfig.for_model(kind), _SMALL)
+    return transformers_model(model_class, transformers.AutoConfig.for_model(kind), _SMALL, largest)
 
 
-def transformers_model(model_class: Any, config: Any, sizes: Mapping[str, int]) -> Built:
+def transformers_model(model_class: Any, config: Any, sizes: Mapping[str, int], largest: int = _LARGEST) -> Built:
     """A model of transformers, no larger than `sizes` where its configuration uses these names."""
     import transformers
 
@@ -77,7 +77,7 @@ def transformers_model(model_class: Any, config: Any, sizes: Mapping[str, int]) 
     config = type(config).from_dict(config.to_dict())
     with torch.device("meta"):
         size = sum(p.numel() for p in model_class(config).parameters())
-    if size > _LARGEST:
+    if size > largest:
         raise MemoryError("its configuration does not shrink")
     model = model_class(config)
     return _with_working_inputs(model, _hugging_face_inputs(model, config))
@@ -135,26 +135,26 @@ def _with_working_inputs(model: nn.Module, offers: Iterator[dict[str, Any]]) -> 
     raise ValueError("; ".join(errors)[:300] or "no known inputs")
 
 
-def _torchvision(name: str) -> Built:
+def _torchvision(name: str, largest: int) -> Built:
     import torchvision
 
     kwargs: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     with torch.device("meta"):
         size = sum(p.numel() for p in torchvision.models.get_model(name, weights=None, **kwargs).parameters())
-    if size > _LARGEST:
+    if size > largest:
         raise MemoryError("too large")
     model = torchvision.models.get_model(name, weights=None, **kwargs)
-    return _first_running(model, (_IMAGE, 96, 224))
+    return _first_running(model, (_IMAGE, 96, 224, 299))
 
 
-def _timm(family: str) -> Built:
+def _timm(family: str, largest: int) -> Built:
     import timm
 
     small = ("femto", "atto", "pico", "nano", "xxs", "_xs", "tiny", "_t", "small", "_s", "b0", "_0", "lite", "mini")
     entries = timm.list_models(module=family)
     name = min(entries, key=lambda n: (next((i for i, s in enumerate(small) if s in n), len(small)), len(n), n))
     model = timm.create_model(name)
-    if sum(p.numel() for p in model.parameters()) > _LARGEST:
+    if sum(p.numel() for p in model.parameters()) > largest:
         raise MemoryError("the smallest of the family is too large")
     return _first_running(model, (_IMAGE, 96, *sorted({128, 224, model.default_cfg["input_size"][-1]})))
 

@@ -1,6 +1,7 @@
 """Scales of normalization layers."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tests.diagnose.planted import TOKENS, VECTORS, Stack, conformance
 
@@ -26,7 +27,39 @@ def test_a_zero_scale_that_everything_passes() -> None:
         return model
 
     assert conformance(lambda: build(0.0), VECTORS)["GS608"].layers == ("1.weight",)
-    assert conformance(lambda: build(0.5), VECTORS) == {}
+    assert conformance(lambda: build(0.5), VECTORS)["GS608"].layers == ("1.weight",)
+    assert conformance(lambda: build(1.0), VECTORS) == {}
+
+
+def test_a_scale_that_stands_for_one_plus_itself() -> None:
+    class PlusOneNorm(nn.Module):  # as Gemma's
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * x.square().mean(-1, keepdim=True).rsqrt() * (1 + self.weight)
+
+    assert conformance(lambda: nn.Sequential(nn.Linear(16, 16), PlusOneNorm(), nn.Linear(16, 4)), VECTORS) == {}
+
+
+def test_a_zero_scale_before_a_weight_ends_a_branch_too_early() -> None:
+    def build() -> nn.Module:
+        model = Stack()
+        nn.init.zeros_(model.layers[2].norm2.weight)
+        return model
+
+    assert "layers.2.norm2.weight" in conformance(build, TOKENS)["GS608"].layers
+
+
+def test_a_shift_that_is_as_large_as_the_scale() -> None:
+    def build() -> nn.Module:
+        model = Stack()
+        for layer in model.layers:
+            nn.init.ones_(layer.norm1.bias)
+        return model
+
+    assert conformance(build, TOKENS)["GS608"].layers == tuple(f"layers.{i}.norm1.bias" for i in range(4))
 
 
 def test_draws_about_one_are_silent() -> None:

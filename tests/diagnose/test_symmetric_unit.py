@@ -21,6 +21,30 @@ def test_one_constant_layer_is_a_warning_two_are_an_error() -> None:
     assert "GS604" not in conformance(constant, VECTORS)
 
 
+def test_a_weight_at_zero_inside_the_network() -> None:
+    def hidden() -> nn.Module:
+        model = mlp(3)
+        nn.init.zeros_(model[2].weight)
+        return model
+
+    def inside_a_branch() -> nn.Module:
+        model = Stack()
+        nn.init.zeros_(model.layers[1].fc.weight)
+        return model
+
+    assert conformance(hidden, VECTORS)["GS604"].layers == ("2.weight",)
+    assert conformance(inside_a_branch, TOKENS)["GS604"].layers == ("layers.1.fc.weight",)
+
+
+def test_a_table_whose_vectors_are_all_the_same() -> None:
+    def build() -> nn.Module:
+        model = Stack()
+        nn.init.constant_(model.embedding.weight, 0.1)
+        return model
+
+    assert conformance(build, TOKENS)["GS604"].layers == ("embedding.weight",)
+
+
 def test_repeated_filters() -> None:
     def build(*, is_repeated: bool) -> nn.Module:
         model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))

@@ -45,7 +45,8 @@ class Inner(nn.Module):
 
 
 def test_every_module_gets_the_initializer_of_the_nearest_around_it() -> None:
-    declared = declarations(Drawn(), 0)
+    model = Drawn()
+    declared = declarations(model, dict.fromkeys(dict(model.named_parameters()), 0.1), 0)
 
     def std(name: str) -> float:
         estimate = declared[name].by_initializer
@@ -66,7 +67,7 @@ def test_the_model_and_the_random_state_are_left_alone() -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     versions = {name: p._version for name, p in model.named_parameters()}
     state = torch.get_rng_state()
-    declarations(model, 0)
+    declarations(model, dict.fromkeys(before, 0.1), 0)
 
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], p) for name, p in model.named_parameters())
@@ -83,8 +84,8 @@ def test_an_initializer_that_cannot_be_run_again_declares_nothing() -> None:
     model = Once()
     model.is_done = True
 
-    assert declarations(model, 0) == {}
-    assert declarations(nn.Linear(3, 3), 0) == {}
+    assert declarations(model, {}, 0) == {}
+    assert declarations(nn.Linear(3, 3), {}, 0) == {}
 
 
 def test_a_twin_shares_what_the_model_shares() -> None:
