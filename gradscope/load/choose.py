@@ -60,8 +60,8 @@ def found(module: ModuleType, tree: ast.Module) -> Choice:
     """The model of a file when the user named none.
 
     In this order: `make_model()`, `build()`, an instance called `model`, the one instance at top level, the
-    one root class that can be built without arguments. A class that another model class of the file mentions
-    is a part and no root.
+    one root class that can be built without arguments, the one function without arguments that returns a model of
+    the file. A class that another model class of the file mentions is a part and no root.
 
     Raises:
         GradscopeError: there is no model, more than one, or it cannot be built without arguments.
@@ -96,6 +96,11 @@ def _root_class(module: ModuleType, tree: ast.Module) -> Choice:
         return choices[0]
     if choices:
         raise _ambiguous(module, [choice.name for choice in choices])
+    builders = _builders(module, tree, set(classes))
+    if len(builders) == 1:
+        return named(module, builders[0], (), {}, is_call=True)
+    if builders:
+        raise _ambiguous(module, builders)
     if len(problems) == 1:
         raise problems[0]
     raise GradscopeError(
@@ -167,6 +172,22 @@ def _roots(tree: ast.Module, classes: set[str]) -> list[str]:
             reached |= frontier
         parts |= reached - {name}
     return [name for name in mentions if name in classes and name not in parts]
+
+
+def _builders(module: ModuleType, tree: ast.Module, classes: set[str]) -> list[str]:
+    """Functions that need no arguments and return what a class of `classes` makes; in file order."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [
+        function.name
+        for function in functions
+        if any(isinstance(n, ast.Return) and _called(n.value) in classes for n in ast.walk(function))
+        and callable(built := getattr(module, function.name, None))
+        and not _missing_arguments(built, (), {})
+    ]
+
+
+def _called(value: ast.expr | None) -> str | None:
+    return value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else None
 
 
 def _is_model_class(module: ModuleType, value: Any) -> bool:
