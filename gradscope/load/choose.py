@@ -18,6 +18,7 @@ Factory = Callable[[], nn.Module]
 
 FACTORIES = ("make_model", "build")
 INSTANCE = "model"
+_CONFIGURATIONS = ("config", "cfg", "args", "hparams", "options", "params")  # how arguments that hold them end
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _class_choice(module: ModuleType, cls: type) -> Choice:
     missing = _missing_arguments(cls, (), {})
     if not missing:
         return Choice(cls.__name__, cls)
-    config = _config_class(module) if len(missing) == 1 and missing[0] in ("config", "cfg", "args") else None
+    config = _config_class(module) if len(missing) == 1 and missing[0].endswith(_CONFIGURATIONS) else None
     if config is not None:
         return Choice(f"{cls.__name__}({config.__name__}())", lambda: cls(config()))
     where = str(getattr(module, "__file__", None) or module.__name__)

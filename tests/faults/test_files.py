@@ -53,6 +53,9 @@ SOUND: dict[str, str | bytes] = {
     "unicode names": net().replace("Net", "Néttö"),
     "main guard": net() + "if __name__ == '__main__':\n    raise SystemExit('not me')\n",
     "future import": "from __future__ import annotations\n" + net(),
+    "configuration of another name": HEAD + "from dataclasses import dataclass\n@dataclass\nclass ModelArgs:\n"
+    "    width: int = 4\nclass Net(nn.Module):\n    def __init__(self, model_args):\n        super().__init__()\n"
+    "        self.a = nn.Linear(model_args.width, 3)\n    def forward(self, x): return self.a(x)\n",
     "configuration class": HEAD + "from dataclasses import dataclass\n@dataclass\nclass Config:\n    width: int = 4\n"
     "class Net(nn.Module):\n    def __init__(self, config):\n        super().__init__()\n"
     "        self.a = nn.Linear(config.width, 3)\n    def forward(self, x): return self.a(x)\n",
