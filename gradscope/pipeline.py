@@ -111,6 +111,8 @@ def audit(
 ) -> Report:
     """The stages behind `load`, on a subject that can be run."""
     config = config or configuration.load(Path.cwd())
+    optimizer = optimizer or config.optimizer
+    config = replace(config, optimizer=optimizer)
     progress = on_progress or (lambda stage, fraction: None)
     seconds: dict[str, float] = {}
 
