@@ -36,10 +36,20 @@ def propagate(output: Table, cotangent: Array) -> None:
             passed.shadow += moment
             table.skipped.append(passed)
         received = table.backward(table.gradient)
+        if table.tilt and table.role in ("same", "times", "sum"):
+            _hand_on_tilt(table)
         for parent, gradient, condition in zip(table.parents, received, conditions, strict=True):
             table.sent.append(0.0 if gradient is None else agreeing_average(gradient, parent.axes))
             if gradient is not None:
                 _receive(parent, gradient, condition)
+
+
+def _hand_on_tilt(table: Table) -> None:
+    """To the tensors that a sum or an affine map was made of, by their share in it."""
+    sources = [parent for parent in table.parents if not parent.is_initial and parent.size == table.size]
+    total = sum(source.second_moment for source in sources)
+    for source in sources:
+        source.tilt = max(source.tilt, table.tilt * source.second_moment / total if total > 0 else 0.0)
 
 
 def pulled(output: Table, sources: Sequence[Table]) -> float | None:

@@ -20,6 +20,8 @@ from gradscope.predict._marginal import copula
 from gradscope.predict._table import Dims, Table, diagonal, firsts, point_average, seconds
 
 KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
+ZERO = 3e-3  # standard deviations: as exactly as quantiles on the grid know an atom at zero
+LEAST_SLOPE = 0.1  # mean slope, in its covariance with the value, below which nothing is said of the tilt
 NODES = 8  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
 
 
@@ -53,7 +55,7 @@ class Base:
             return np.broadcast_to(self.mean[:, None], (self.mean.size, self.shape.size))
         points = self.mean[:, None] + self.deviation[:, None] * self.shape
         if not self.is_gaussian:  # what a rectifier set to zero is zero, whatever rounding made of it
-            points[np.abs(points) < 1e-9 * self.deviation[:, None]] = 0.0
+            points[np.abs(points) < ZERO * self.deviation[:, None]] = 0.0
         return points
 
 
@@ -173,6 +175,7 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
 
     def backward(gradient: Array) -> list[Array]:
         slope = lineage.slope
+        base.table.tilt = _tilt(lineage)
         if out.conditional is not None:  # large gradients sit where the value is such and such
             slope = slope * np.sqrt(out.conditional / max(float(out.conditional @ weights), 1e-300))
         return [gradient * dual(base, slope)]
@@ -183,6 +186,15 @@ def table_of(lineage: Lineage, dims: Dims) -> Table:
         node = int(np.argmax(base.deviation))
         out.condition = lambda own: [own * lineage.slope[node] ** 2]
     return out
+
+
+def _tilt(lineage: Lineage) -> float:
+    """(E z s / E s)^2 of a slope s: how far a gradient that came through it leans towards the value z it came from."""
+    z, weights = grid()
+    slope = lineage.slope[int(np.argmax(lineage.base.deviation))]
+    average = float(slope @ weights)
+    leaning = float(slope @ (weights * z))
+    return (leaning / average) ** 2 if abs(average) > abs(leaning) * LEAST_SLOPE else 0.0
 
 
 def _is_kinked(slope: Array) -> bool:

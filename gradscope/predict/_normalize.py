@@ -43,9 +43,15 @@ def normalized(
 
     def backward(gradient: Array) -> list[Array]:
         gradient = np.where(scale > 0, gradient / scale, 0.0) * excess
+        leaning = gradient
         if is_centring:
             gradient = _centred(gradient, axes, over)
-        return [gradient + share * _projection(gradient, out, axes, over)]
+        change = _projection(gradient, out, axes, over)
+        if table.tilt:  # a rectifier behind it lets pass what is positive: the mean gradient points along the value
+            for i in over:
+                leaning = _average(leaning, _axes.average_pairs(axes[i]), i)
+            change = change - table.tilt * leaning * out
+        return [gradient + share * change]
 
     table = Table(x.dims, mean, out, (x,), backward, role="normalized")
     table.notes["normalized"] = math.prod(axes[i].size for i in over)

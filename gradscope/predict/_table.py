@@ -74,6 +74,7 @@ class Table:
     def __post_init__(self) -> None:
         self.order = next(_order)
         self.sent: list[float] = []  # E g^2 that every parent received from here
+        self.tilt = 0.0  # how far the gradient leans towards the value: see `_gaussian._tilt`
         self.skipped: list[Table] = []  # what the gradient passed by
         if self.parents and all(p.is_initial for p in self.parents):
             self.is_initial = True
