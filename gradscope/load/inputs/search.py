@@ -11,7 +11,7 @@ from gradscope.config import Config
 from gradscope.load.failure import failure, is_out_of_memory
 from gradscope.load.inputs.configured import arguments_by_name, example_array, input_size
 from gradscope.load.inputs.facts import Facts
-from gradscope.load.inputs.layers import families
+from gradscope.load.inputs.layers import SIDES, families
 from gradscope.load.inputs.repair import repairs
 from gradscope.load.inputs.spec import Candidate
 from gradscope.load.inputs.trial import SMALLEST_MAP, Outcome, Trial
@@ -94,7 +94,7 @@ class Search:
             self._try_family(family(self.facts))
         for family in families(self.facts):
             self._try_family(family)
-        for _, candidate in sorted(self.reserve, key=lambda entry: -entry[0]):
+        for _, candidate in sorted(self.reserve, key=_rank):
             if self.best is None:
                 self._judge(candidate, self.trial.real(candidate))
 
@@ -154,3 +154,11 @@ class Search:
             if self.best is None:
                 self.real_trials = min(self.real_trials, TRIALS_AFTER_SUCCESS)
             self.best = candidate, outcome
+
+
+def _rank(entry: tuple[float, Candidate]) -> tuple[bool, bool, float]:
+    """Of what shrinks images to a few pixels: the most usual size that leaves more than one, then the most pixels."""
+    pixels, candidate = entry
+    side = candidate.main[1].shape[-1] if candidate.main is not None and candidate.main[1].shape else SIDES[0]
+    is_usual = side in SIDES
+    return not is_usual, pixels <= 1, SIDES.index(side) if is_usual else -pixels
