@@ -158,17 +158,20 @@ def _spectrum(
 ) -> tuple[Estimate, Estimate]:
     generator = torch.Generator().manual_seed(seed)
     likes = [trace.outputs[i][0].detach() for i in sources]
-    start = tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in likes)
+    target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
+    is_wide = target.numel() < columns
+    start = tuple(
+        torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in ([target] if is_wide else likes)
+    )
     failures = []
     for replay in (trace.replay(sources, end), None):
-        operator = JacobianOperator(
-            run.edges[end], [run.edges[i] for i in sources], trace.outputs[end][0].detach(), likes, replay
-        )
+        operator = JacobianOperator(run.edges[end], [run.edges[i] for i in sources], target, likes, replay)
+        sides = (operator.rmatvec, operator.matvec) if is_wide else (operator.matvec, operator.rmatvec)
         try:
             found = operator_spectrum(
-                operator.matvec,  # pyright: ignore[reportArgumentType]
-                operator.rmatvec,  # pyright: ignore[reportArgumentType]
-                start,
+                *sides,  # pyright: ignore[reportArgumentType]
+                start[0] if is_wide else start,
+                columns=columns,
                 tolerance=config.spectral_tolerance,
                 probability=1 - config.confidence,
                 iterations=iterations,

@@ -53,14 +53,21 @@ def operator_spectrum(
     probability: float,
     is_certified: bool = False,
     iterations: int | None = None,
+    columns: int | None = None,
 ) -> LayerSpectrum:
-    """`operator_norm` with the rms gain and the stable rank, which the same run yields."""
+    """`operator_norm` with the rms gain and the stable rank, which the same run yields.
+
+    The adjoint has the same singular values, and a run that starts on the smaller side is ahead: `matvec` and
+    `rmatvec` may be swapped; `columns` then are the entries of J's own input.
+    """
     goal = _goal(tolerance, probability, is_certified, iterations)
     bidiagonal, is_settled = bidiagonalize(matvec, rmatvec, start, goal)
     is_settled |= iterations is not None
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=probability, method="lanczos")
-    gain = _lanczos.rms_gain([bidiagonal], columns=bidiagonal.columns, ceiling=norm.high, method="hutchinson")
-    return spectrum(norm, gain, bidiagonal.columns)
+    gain = _lanczos.rms_gain(
+        [bidiagonal], columns=columns or bidiagonal.columns, ceiling=norm.high, method="hutchinson"
+    )
+    return spectrum(norm, gain, columns or bidiagonal.columns)
 
 
 def bidiagonalize(

@@ -94,9 +94,10 @@ def _copies(x: Tensor, indices: Tensor, dimensions: int, *, is_overlapping: bool
         return exact(0.0, 0.0, x.numel())
     most = 1
     if is_overlapping:
-        images = x.numel() // math.prod(x.shape[-dimensions:])
-        offset = torch.arange(images, device=x.device)[:, None] * (x.numel() // images)
-        most = int(torch.bincount((indices.reshape(images, -1) + offset).flatten()).max())
+        size = math.prod(x.shape[-dimensions:])
+        for sample in indices.reshape(x.shape[0], -1, outputs // (x.numel() // size)):  # counts take memory
+            offset = torch.arange(len(sample), device=x.device)[:, None] * size
+            most = max(most, int(torch.bincount((sample + offset).flatten()).max()))
     return exact(math.sqrt(most), math.sqrt(outputs / x.numel()), x.numel())
 
 
