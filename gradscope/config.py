@@ -79,6 +79,7 @@ class Config:
     shifted_normalization: Threshold = Threshold(
         0.5, "rms of the shift beside a scale of one", "a quarter of the variance of what is normalized"
     )
+    small_scale: Threshold = Threshold(0.2, "initial scale of a branch", "Touvron et al. 2021: 1e-1 to 1e-6")
     drowned_embedding: Threshold = Threshold(
         20.0, "times the rms of what it is added to", "the weaker one is 1/400 of the variance"
     )
@@ -109,6 +110,7 @@ class Config:
     trial_share: float = 0.5  # of `timeout` after which no further trial is begun, on a machine too busy for the plan
     prediction_seconds: float = 5.0  # of CPU time that theory beside a measurement may take forward; 0 leaves it out
     attempt_steps: int = 40  # forward and backward passes of the verdict's trial steps
+    attempt_samples: int = 8  # of an example batch that trial steps may try to learn by heart
     attempt_seconds: float = 10.0  # of one CPU thread, as estimated: where they would cost more, none is tried
     timeout: float = 600.0  # seconds a target may take in its own process
     memory: float = 16.0  # GiB of address space a target may take beyond what torch itself maps

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._draws import SUMMING, families, used
+from gradscope.diagnose._draws import families, used
 from gradscope.diagnose._signal import decades, exact, is_normalization, trunk
 from gradscope.schema import Finding, ParameterProfile, Profile
 
@@ -36,7 +36,7 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     ## References
     Glorot & Bengio 2010; He et al. 2015 (arXiv:1502.01852); Poole et al. 2016 (arXiv:1606.05340).
     """
-    weights = {p.name: ratio for p in used(profile, SUMMING) if (ratio := _ratio(p)) is not None}
+    weights = {p.name: ratio for p in used(profile, _SCALED) if (ratio := _ratio(p)) is not None}
     by_name = {p.name: p for p in profile.parameters}
     above, below = config.overscaled_weight, config.underscaled_weight
     passed = {layer.name for layer in trunk(profile)}
@@ -82,6 +82,7 @@ def _is_for_gradients(parameter: ParameterProfile, above: float) -> bool:
     return ratio * math.sqrt(use.fan_out / use.fan_in) <= min(above, _SLACK)
 
 
+_SCALED = ("matrix", "residual", "head", "recurrent")  # vocabularies and routers are judged by their scores
 _SLACK = 1.5  # gain of one activation in place of another's
 _FREE = ("norm", "sin", "cos")  # the scale cancels, or sets a frequency
 _ENDS = ("output", "add", "mul", "sigmoid")  # small weights before these are a choice

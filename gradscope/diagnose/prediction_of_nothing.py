@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._signal import starts_at_zero, trunk
+from gradscope.diagnose._meant import has_zero_weight, meant_decades
+from gradscope.diagnose._signal import trunk
 from gradscope.schema import Finding, Profile
 
 
@@ -19,7 +20,8 @@ def prediction_of_nothing(profile: Profile, config: Config) -> Iterator[Finding]
 
     ## How it is decided
     The share of the output's second moment that differs between the samples of the batch is below the
-    threshold. A head that starts at exactly zero, as some do on purpose, is not a finding.
+    threshold. A head that starts at exactly zero, as some do on purpose, is not a finding, and where all data enter
+    through branches that start at a small scale, that scale is allowed for.
 
     ## What to do
     Look for the first layer after which the samples agree (collapsed-correlation, dead-relu), for an input
@@ -30,7 +32,8 @@ def prediction_of_nothing(profile: Profile, config: Config) -> Iterator[Finding]
     """
     variation = profile.network.get("output_variation")
     threshold = config.prediction_of_nothing
-    if variation is None or not variation.is_below(threshold.value) or starts_at_zero(profile):
+    limit = threshold.value / 10 ** (2 * meant_decades(profile, config))  # the variation is a square
+    if variation is None or not variation.is_below(limit) or has_zero_weight(profile):
         return
     path = trunk(profile)
     last = path[-1].name if path else (profile.layers[profile.outputs[0]].name if profile.outputs else "output")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
+from gradscope.diagnose._meant import meant_decades
 from gradscope.diagnose._signal import exact, gradient_decades, largest_steps, share_of
 from gradscope.schema import Finding, Profile
 
@@ -25,7 +26,8 @@ def vanishing_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
     decades (powers of ten) that are lost from the output to the first layer. Ratios of weight gradients of the
     first and last layer are not used: in ReLU networks forward growth and backward decay cancel in them.
     The culprits are the layers that lose at least half as much as the one that loses most. A gradient that is
-    exactly zero because a layer starts at zero is not a finding.
+    exactly zero because a layer starts at zero is not a finding, and where all data enter through branches that start
+    at a small scale, the decades of that scale are allowed for.
 
     ## What to do
     Initialize for the activation that really follows (He for ReLU, gain 5/3 for tanh, orthogonal weights for
@@ -37,9 +39,10 @@ def vanishing_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
     """
     total, steps = gradient_decades(profile)
     warning, error = config.vanishing_gradient_warning, config.vanishing_gradient_error
-    if -total > warning.value:
+    unmeant = -total - meant_decades(profile, config)
+    if unmeant > warning.value:
         culprits = largest_steps(steps, total)
-        is_error = -total > error.value
+        is_error = unmeant > error.value
         yield Finding(
             code="GS201",
             name="vanishing-gradient",

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
+from gradscope.measure._use import is_sum
 from gradscope.schema import Gap, LayerGraph
 
 _ROOT = -1
@@ -18,9 +19,10 @@ _ROOT = -1
 def sleeping(graph: LayerGraph, model: nn.Module) -> tuple[str, ...]:
     """The weight matrices that are exactly zero, of layers that every path to the output passes.
 
-    A branch that starts at zero beside an identity is not among them: the signal goes round it.
+    A branch that starts at zero beside an identity is not among them: the signal goes round it. Nor are positions
+    and tokens that start at zero: what they are added or joined to passes.
     """
-    parameters = dict(model.named_parameters())
+    parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
     rooted = nx.DiGraph(graph.digraph)
     rooted.add_edges_from((_ROOT, node) for node in graph.digraph if graph.digraph.in_degree(node) == 0)
     dominator = nx.immediate_dominators(rooted, _ROOT)
@@ -29,7 +31,9 @@ def sleeping(graph: LayerGraph, model: nn.Module) -> tuple[str, ...]:
         while node != _ROOT and node is not None:
             passed.add(node)
             node = dominator.get(node, _ROOT)
-    names = [name for i in sorted(passed) for name in graph.nodes[i].parameters]
+    nodes = [graph.nodes[i] for i in sorted(passed)]
+    summing = [n for n in nodes if is_sum(n, modules.get(n.path) if n.kind == "module" else None)]
+    names = [name for node in summing for name in node.parameters]
     return tuple(n for n in dict.fromkeys(names) if parameters[n].ndim > 1 and not parameters[n].detach().any())
 
 

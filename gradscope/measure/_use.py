@@ -97,7 +97,7 @@ def _role(
         return "bias" if "bias" in last or last == "beta" else "norm"
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return "bias" if "bias" in last else "recurrent" if "weight_hh" in last else "matrix"
-    if not _is_sum(node, module):
+    if not is_sum(node, module):
         return "bias" if "bias" in last and parameter.ndim == 1 else "other"
     if parameter.ndim < 2:
         return "bias" if "bias" in last else "other"
@@ -112,7 +112,7 @@ def _role(
     return "matrix"
 
 
-def _is_sum(node: LayerNode, module: nn.Module | None) -> bool:
+def is_sum(node: LayerNode, module: nn.Module | None) -> bool:
     """Whether a layer's outputs are sums over its weight times its inputs; of a user's own leaf its name tells."""
     if module is None:
         return node.op in _SUMS

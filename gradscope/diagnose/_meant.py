@@ -1,0 +1,52 @@
+"""Starts at zero, or nearly so, that are meant: what they take away comes back with the first steps."""
+
+from __future__ import annotations
+
+from gradscope.config import Config
+from gradscope.diagnose._draws import SUMMING
+from gradscope.diagnose._signal import decades
+from gradscope.schema import ParameterProfile, Profile
+
+
+def has_zero_weight(profile: Profile) -> bool:
+    """Whether a weight that sums over its inputs is exactly zero; where roles are unknown, whether any matrix is."""
+    return any(p.rms.is_known and p.rms.value == 0 and _is_weight(p) for p in profile.parameters)
+
+
+def _is_weight(parameter: ParameterProfile) -> bool:
+    return len(parameter.shape) > 1 if parameter.use is None else parameter.use.role in SUMMING
+
+
+def meant_decades(profile: Profile, config: Config) -> float:
+    """Decades of signal that scales of branches take away where no path leads round them.
+
+    A layer scale (Touvron et al. 2021, arXiv:2103.17239) multiplies a residual branch with 1e-1 to 1e-6 at first. The
+    identity beside it carries the signal, unless that is a token of the model's own, which only listens to the data
+    through such branches. What the largest of these scales takes away is then meant, and soon learned back.
+    """
+    scales = {p.name: abs(p.draw.mean.value) for p in profile.parameters if p.draw is not None and _is_small(p, config)}
+    scaled = {layer.node.index: scales[n] for layer in profile.layers for n in layer.node.parameters if n in scales}
+    if not scaled or _is_reached(profile, set(scaled)):
+        return 0.0
+    return -decades(max(scaled.values()))
+
+
+def _is_small(parameter: ParameterProfile, config: Config) -> bool:
+    """Whether a parameter scales channels by one small number, the same for all."""
+    draw, use = parameter.draw, parameter.use
+    if draw is None or use is None or use.role != "other" or use.follower != "add" or draw.std.n < 2:
+        return False
+    return draw.std.value <= draw.mean.value * _ROUNDING and 0 < draw.mean.value <= config.small_scale.value
+
+
+_ROUNDING = 1e-6  # relative
+
+
+def _is_reached(profile: Profile, cut: set[int]) -> bool:
+    """Whether an output depends on an input by a path outside of the cut."""
+    reached: set[int] = set()
+    for layer in profile.layers:
+        node = layer.node
+        if node.kind == "input" or (node.index not in cut and any(i in reached for i in node.inputs)):
+            reached.add(node.index)
+    return any(i in reached for i in profile.outputs)
