@@ -18,7 +18,11 @@ def mask_of(value: Tensor) -> Tensor | None:
 
 
 def masked(x: Table, mask: Table) -> Table:
-    """x plus a mask, which may carry a bias of its own."""
+    """x plus a mask, which may carry a bias of its own; two masks are one."""
+    if mask.size > x.size:
+        x, mask = mask, x
+    if "mask" not in mask.notes:
+        return x
     out = with_open(x, mask.notes["mask"])
     if "scores" in out.notes and (noise := mask.second_moment) > 0:
         out.notes["scores"] = out.notes["scores"].biased(noise)

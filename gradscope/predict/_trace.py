@@ -122,6 +122,8 @@ class Trace(TorchDispatchMode):
         value = self.value(tensor)
         if value is not None:
             return self._constant_table(value)
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            return constant(tensor.shape, 0.0)  # it depends on data; the rule that looks at it says so
         drawn = self.initial.find(tensor)
         if drawn is None:
             self.fallbacks.reasons["a tensor that nothing initialized"] += 1
@@ -161,7 +163,7 @@ class Trace(TorchDispatchMode):
             return number
         if name == "_local_scalar_dense":
             return self._undecided(inputs[0])
-        output = func(*args, **kwargs)
+        output = _on_meta(name, func, args, kwargs)
         with _disable_current_modes():
             outputs = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
             if not outputs or all(t.device.type != "meta" for t in outputs):
@@ -202,7 +204,9 @@ class Trace(TorchDispatchMode):
         table_args, table_kwargs = tree_map(to_table, (args[len(overwritten) :], kwargs))
         is_in_place = func._schema.is_mutable and name.endswith("_")
         call = Call(name.rstrip("_") if is_in_place else name, plain, (*overwritten, *table_args), table_kwargs, shapes)
-        rule = self._rule(call, func, inputs)
+        rule = self._rule(call, func, inputs, outputs)
+        if rule is None and not any(t.is_floating_point() or t.is_complex() for t in outputs):
+            return  # an index or a condition that depends on data: it has no moments
         try:
             if rule is None:
                 raise NoRule("no rule")
@@ -217,11 +221,24 @@ class Trace(TorchDispatchMode):
                     raise AssertionError(f"{call.name}: table {table.shape} for a tensor {tuple(tensor.shape)}")
                 self.set_table(tensor, table)
 
-    def _rule(self, call: Call, func: Any, inputs: list[Tensor]) -> Rule | None:
+    def _rule(self, call: Call, func: Any, inputs: list[Tensor], outputs: list[Tensor]) -> Rule | None:
         if rule := self._rules.get(call.name):
             return rule
-        is_single = len(inputs) == 1 and len(call.shapes) == 1 and call.shape == tuple(inputs[0].shape)
+        is_single = (
+            outputs[0].is_floating_point()
+            and len(inputs) == 1
+            and len(call.shapes) == 1
+            and call.shape == tuple(inputs[0].shape)
+        )
         return self._rules["pointwise"] if is_single and torch.Tag.pointwise in func.tags else None
+
+
+def _on_meta(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run an operator on meta tensors; one that only has a bfloat16 kernel runs in bfloat16."""
+    if name != "_grouped_mm" or args[0].device.type != "meta":
+        return func(*args, **kwargs)
+    halves = [a.to(torch.bfloat16) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args]
+    return func(*halves, **kwargs).to(args[0].dtype)
 
 
 def _functional(func: Any) -> Any:

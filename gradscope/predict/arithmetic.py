@@ -55,6 +55,10 @@ def multiply(call: Call) -> Table:
         return multiplied(x, applied(y, lambda t: 1.0 / t))
     if number is not None:
         return _times(y, number)
+    if _is_zero_or_one(y) and "scores" in x.notes:  # what is set to zero here is ruled out next
+        out = multiplied(x, y)
+        out.notes["scores"] = x.notes["scores"]
+        return out
     if x is y:
         return by_hand.squared(x, multiplied(x, y))
     return _kept(x, y) if "keep" in y.notes else multiplied(x, y)
@@ -81,6 +85,10 @@ def extreme(call: Call) -> Table:
     if number is None:
         raise NoRule("maximum of two random tensors")
     return applied(x, lambda t: t.clamp(min=number) if call.name == "maximum" else t.clamp(max=number))
+
+
+def _is_zero_or_one(x: Table) -> bool:
+    return x.value is not None and bool(((x.value == 0) | (x.value == 1)).all())
 
 
 def _kept(x: Table, mask: Table) -> Table:

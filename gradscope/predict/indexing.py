@@ -7,7 +7,7 @@ import numpy as np
 from gradscope.predict import _axes, _partition
 from gradscope.predict._pieces import bundled, concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, constant, relabelled
+from gradscope.predict._table import Change, Table, change, constant, refined, relabelled
 from gradscope.predict._view import single
 from gradscope.predict.embedding import looked_up
 
@@ -99,7 +99,7 @@ def index(call: Call) -> Table:
     x, indices = call.args
     given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
     if any(i.value is None for _, i in given):
-        raise NoRule("an index that depends on data")
+        return _chosen_by_data(x, [dim for dim, _ in given], call.shape)
     is_lookup = [dim for dim, _ in given] == [0] and len(x.dims) <= 2 and x.is_initial
     if len(given) == 1 and given[0][1].value.ndim <= 1 and not is_lookup:
         dim, positions = given[0][0], given[0][1].value
@@ -110,6 +110,15 @@ def index(call: Call) -> Table:
     if is_lookup:
         return looked_up(x, given[0][1].value)
     raise NoRule("indexing of several dimensions")
+
+
+def _chosen_by_data(x: Table, dims: list[int], shape: tuple[int, ...]) -> Table:
+    """Rows that a router picked, each about as often: rows of an exchangeable axis, of another number."""
+    if dims != [0] or len(shape) != len(x.dims) or min(x.shape[0], shape[0]) < 2:
+        raise NoRule("an index that depends on data")
+    x = single(x, 0)
+    old, new = _axes.exchangeable(x.shape[0]), _axes.exchangeable(shape[0])
+    return change(refined(x, 0, 0, old), 0, 0, Change((old,), (new,), np.eye(2), np.ones((1, 1))))
 
 
 def _picked(x: Table, dim: int, positions: np.ndarray) -> Table:

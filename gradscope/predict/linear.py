@@ -10,7 +10,8 @@ from gradscope.predict import _axes
 from gradscope.predict._attention import Scores
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._combine import added
-from gradscope.predict._rules import Call, rule
+from gradscope.predict._pieces import taken
+from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Table, permuted, refined, relabelled, scaled
 from gradscope.predict._view import aligned_dim, single
 
@@ -34,6 +35,23 @@ def multiply_add(call: Call) -> Table:
     if "scores" in out.notes:
         total.notes["scores"] = out.notes["scores"].scaled(alpha).biased(beta**2 * bias.second_moment)
     return total
+
+
+@rule("_grouped_mm")
+def grouped(call: Call) -> Table:
+    """Rows x in groups, each times a matrix of its own: rows of different groups are independent."""
+    x, experts = call.args[:2]
+    if len(x.dims) != 2 or len(experts.dims) != 3:
+        raise NoRule("groups that are not rows")
+    count = experts.shape[0]
+    out = product(single(x, 0), relabelled(taken(experts, 0, 0, 1), experts.dims[1:]) if count > 1 else experts)
+    rows = out.dims[0]
+    if count == 1 or not rows:
+        return out
+    same = np.full(rows[0].classes, 1.0 / count)
+    same[: len(rows[0].groups)] = 1.0
+    share = same.reshape([-1] + [1] * (out.second.ndim - 1))
+    return Table(out.dims, out.mean, out.second * share, (out,), lambda gradient: [gradient * share])
 
 
 @rule("linear")
