@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._draws import families
+from gradscope.diagnose._draws import SUMMING, families, used
 from gradscope.schema import Finding, Profile
 
 
@@ -21,7 +21,7 @@ def copied_weight(profile: Profile, config: Config) -> Iterator[Finding]:
 
     ## How it is decided
     Two parameters that are not constant have the same shape and are equal bit for bit. Tied weights are one
-    parameter, not two.
+    parameter, not two; positions, decay rates and the like may be the same table in every layer.
 
     ## What to do
     Draw every copy anew: call `reset_parameters` on each layer, or build each by a function.
@@ -29,7 +29,7 @@ def copied_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     ## References
     PyTorch, nn.TransformerEncoder: all layers start with the same parameters, and should be initialized by hand.
     """
-    copies = [p for p in profile.parameters if p.copy_of is not None and p.trainable]
+    copies = [p for p in used(profile, (*SUMMING, "embedding")) if p.copy_of is not None and p.trainable]
     if copies:
         yield Finding(
             code="GS612",

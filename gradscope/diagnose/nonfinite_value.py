@@ -20,7 +20,8 @@ def nonfinite_value(profile: Profile, config: Config) -> Iterator[Finding]:
     ## How it is decided
     Forward: a layer whose output has non-finite values while all its inputs are finite. Backward: a layer that
     receives a finite gradient at its output and passes a non-finite one on. Only these births are named, not
-    what they infect.
+    what they infect. Infinities that everything behind turns into finite numbers with finite gradients are none:
+    masked attention scores are minus infinity until the softmax.
 
     ## What to do
     Look at the named layer: division by zero, log or sqrt of zero (its derivative is infinite), overflow of
@@ -30,8 +31,10 @@ def nonfinite_value(profile: Profile, config: Config) -> Iterator[Finding]:
     IEEE 754; PyTorch numerical accuracy notes.
     """
     layers = profile.layers
+    spreading = _spreading(profile)
     for layer in layers:
-        if _share(layer.activation) > 0 and not any(_share(layers[i].activation) > 0 for i in layer.node.inputs):
+        is_born = not any(_share(layers[i].activation) > 0 for i in layer.node.inputs)
+        if _share(layer.activation) > 0 and is_born and layer.node.index in spreading:
             share = _share(layer.activation)
             yield Finding(
                 code="GS401",
@@ -54,6 +57,16 @@ def nonfinite_value(profile: Profile, config: Config) -> Iterator[Finding]:
                 evidence={"nonfinite_fraction": exact(max(_share(layers[i].gradient) for i in layer.node.inputs))},
             )
             return
+
+
+def _spreading(profile: Profile) -> set[int]:
+    """Indices of the layers whose non-finite values reach an output or a gradient."""
+    found = {i for i in profile.outputs if _share(profile.layers[i].activation) > 0}
+    for layer in reversed(profile.layers):
+        if layer.node.index in found or _share(layer.gradient) > 0:
+            found.add(layer.node.index)
+            found |= {i for i in layer.node.inputs if _share(profile.layers[i].activation) > 0}
+    return found
 
 
 def _share(moments: Moments | None) -> float:

@@ -25,3 +25,11 @@ def test_backward_birth_is_the_layer_whose_own_gradient_is_finite() -> None:
 
 def test_silent_when_all_is_finite() -> None:
     assert not list(nonfinite_value(profile([layer(1), layer(2)]), Config()))
+
+
+def test_infinities_that_a_softmax_absorbs_are_no_birth() -> None:
+    masked = [layer(1), replace(layer(2), activation=moments(1.0, nonfinite=0.4)), layer(3, op="softmax"), layer(4)]
+    spoiled = [replace(layer(1), gradient=moments(1.0, nonfinite=1.0)), *masked[1:]]
+
+    assert not list(nonfinite_value(profile(masked), Config()))
+    assert list(nonfinite_value(profile(spoiled), Config()))
