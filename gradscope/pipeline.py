@@ -322,6 +322,10 @@ def _tried(
     """The profile with what a handful of training steps came to, or with the reason why there are none."""
     from gradscope import measure
 
+    samples = profile.network["samples"]
+    if subject.batches is None and not samples.is_above(config.attempt_samples - 0.5):
+        few = Gap("trial steps", f"the example batch has fewer than {config.attempt_samples} samples; give batches")
+        return replace(profile, gaps=(*profile.gaps, few))
     step = step_seconds([layer.node for layer in profile.layers], subject.info.trainable_parameters)
     if config.attempt_steps * step > config.attempt_seconds:
         missed = Gap("trial steps", f"{config.attempt_steps} of them would take more than {config.attempt_seconds:g} s")

@@ -19,6 +19,9 @@ Feature = Callable[[Profile], float | None]
 MOST = 8.0
 """Where a feature is cut off; most are decades."""
 
+FEW = 8
+"""Samples below which what lies between them is unknown."""
+
 _SGD, _ADAM = 0.05, 4e-3  # learning rates that updates are told for
 _EPSILON = 1e-8  # of Adam's denominator
 _LEAST_UPDATE = -5.0  # decades: weights move by less than 1e-5 of their size in a step
@@ -41,7 +44,9 @@ def exploding(profile: Profile) -> float | None:
 def initial_loss(profile: Profile) -> float | None:
     """Decades of the first loss above that of the best constant answer."""
     first = profile.network.get("initial_loss")
-    least = _known(profile.network.get("constant_loss")) or _known(profile.network.get("expected_loss"))
+    least = _known(profile.network.get("expected_loss"))
+    if least is None and not _is_small(profile):
+        least = _known(profile.network.get("constant_loss"))
     if first is not None and first.status == "nonfinite":
         return MOST
     value = _known(first)
@@ -56,13 +61,15 @@ def indifference(profile: Profile) -> float | None:
     None of a model that starts at exactly zero, as some do on purpose.
     """
     share = _known(profile.network.get("output_variation"))
-    if share is None or (share == 0 and starts_at_zero(profile)):
+    if share is None or _is_small(profile) or (share == 0 and starts_at_zero(profile)):
         return None
     return max(0.0, -decades(share) / 2)
 
 
 def collapse(profile: Profile) -> float | None:
     """Decades of 1 - cosine between samples at the trunk layer where it is smallest."""
+    if _is_small(profile):
+        return None
     cosines = [c for layer in trunk(profile) if (c := _known(layer.quantities.get("sample_cosine"))) is not None]
     return max(0.0, -decades(max(0.0, 1 - max(cosines)))) if cosines else None
 
@@ -76,7 +83,7 @@ def flatness(profile: Profile) -> float | None:
 def noise(profile: Profile) -> float | None:
     """Share of the variance between answers that is there between answers to the same question too."""
     share = _known(profile.network.get("output_noise"))
-    return None if share is None else min(1.0, share)
+    return None if share is None or _is_small(profile) else min(1.0, share)
 
 
 def leak(profile: Profile) -> float | None:
@@ -213,6 +220,12 @@ def _known(estimate: Estimate | None) -> float | None:
     return estimate.value if estimate is not None and estimate.is_known else None
 
 
+def _is_small(profile: Profile) -> bool:
+    """Whether the batch has too few samples to tell how they differ."""
+    samples = _known(profile.network.get("samples"))
+    return samples is not None and samples < FEW
+
+
 def _largest(profile: Profile, quantity: str) -> float | None:
     found = [v for layer in trunk(profile) if (v := _known(layer.quantities.get(quantity))) is not None]
     return max(found, default=0.0) if profile.origin == "measured" else None
@@ -224,7 +237,7 @@ def _update_ratios(profile: Profile, update: Callable[[float, float], float]) ->
         (p.rms.value, p.gradient_rms.value)
         for p in profile.parameters
         if p.trainable
-        and len(p.shape) > 1
+        and sum(n > 1 for n in p.shape) > 1
         and p.rms.is_known
         and p.gradient_rms is not None
         and p.gradient_rms.is_known

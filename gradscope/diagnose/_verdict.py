@@ -32,6 +32,9 @@ _WORDS: dict[Basis, str] = {
     "batches": "trial steps on your batches",
 }
 _EVEN = 0.5  # the label says what is more likely than not
+_LIKELY: dict[Basis, float] = {"statics": 0.7, "example": _EVEN, "batches": _EVEN}
+"""Risk from which a label other than healthy is given; statics alone are believed where they are plain."""
+
 _NAMES = {"adam": "Adam", "sgd": "SGD"}
 
 
@@ -56,7 +59,9 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
             f"It is unlike every model whose training was seen: {distance:.1f} away, {fitted.seen.limit:.1f} is near."
         )
         return Verdict("unknown", risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
-    label, reason = _judgement(risk, found, fitted.not_fully[basis].parts(found), findings, profile)
+    is_likely = risk >= _LIKELY[basis]
+    label, reason = _judgement(is_likely, found, fitted.not_fully[basis].parts(found), findings, profile)
+    risk = max(risk, _EVEN) if label != "healthy" else risk
     return Verdict(label, risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
 
 
@@ -68,14 +73,14 @@ def _basis(attempts: Sequence[Attempt]) -> Basis:
 
 
 def _judgement(
-    risk: float,
+    is_likely: bool,
     found: dict[str, float | None],
     parts: dict[str, float],
     findings: Sequence[Finding],
     profile: Profile,
 ) -> tuple[Label, str]:
     errors = [f for name in _LABELS for f in findings if f.name == name and f.severity == "error"]
-    if risk < _EVEN:
+    if not is_likely:
         if errors and not profile.attempts:
             return _LABELS[errors[0].name], errors[0].message
         trial = taught(profile.attempts)

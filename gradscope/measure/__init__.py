@@ -66,6 +66,7 @@ def profile(
         "expected_loss": expected_loss(subject, output),
         "constant_loss": constant_loss(subject, output),
         "perfect_loss": perfect_loss(subject, output),
+        "samples": Estimate.exact(batch, "first dimension of the inputs") if batch else Estimate.unknown("no batch"),
         "output_variation": output_variation(output, batch),
         "output_noise": output_noise(subject, output, batch),
         "own_share": own_share(output, run.inputs, batch, subject.info.seed),

@@ -18,7 +18,7 @@ from tests.corpus.labels import Outcome, label
 from tests.corpus.store import Row
 from tests.scorecard import features
 from tests.scorecard.features import Sample
-from tests.scorecard.fit import Additive, Array, calibrated
+from tests.scorecard.fit import KNOTS, Additive, Array, calibrated
 
 COEFFICIENTS = Path(gradscope.diagnose.__file__).with_name("risk.json")
 COMMAND = "make scorecard"
@@ -28,6 +28,9 @@ POINTS = 100
 
 FAR = 1.5
 """Times the distance at which all but a hundredth of the models lie from those of other families."""
+
+SPREADS = 4.0
+"""Parts of a feature's curve that count as much as one standard deviation, for features that hardly vary."""
 
 NEVER: frozenset[Outcome] = frozenset({"never"})
 NOT_FULLY: frozenset[Outcome] = frozenset({"never", "degraded"})
@@ -88,7 +91,8 @@ def _head(additive: Additive) -> Head:
 def _seen(samples: Sequence[Sample], families: NDArray[np.str_]) -> Seen:
     """Points by farthest-first traversal (Gonzalez 1985), and how far other families are from a family."""
     data = np.stack(list(columns(samples, "batches").values()), axis=1)
-    scales = np.maximum(np.nanstd(data, axis=0), 0.05)
+    spans = np.array([(KNOTS[name][-1] - KNOTS[name][0]) / SPREADS for name in FEATURES])
+    scales = np.maximum(np.nanstd(data, axis=0), spans)
     apart = _distances(data / scales, data / scales)
     chosen = [int(np.argmin(apart.sum(1)))]
     while len(chosen) < min(POINTS, len(samples)):
