@@ -16,7 +16,7 @@ def trunk(profile: Profile) -> list[LayerProfile]:
     the add that ends it is. A layer without a gradient carries no signal that training could use.
     """
     layers = profile.layers
-    outputs = [i for i in profile.outputs if layers[i].gradient is not None]
+    outputs = main_outputs(profile)
     if not outputs:
         return []
     dominator: dict[int, int] = {}
@@ -32,6 +32,16 @@ def trunk(profile: Profile) -> list[LayerProfile]:
 
 
 _ROOT = -1  # stands before all layers
+
+
+def main_outputs(profile: Profile) -> list[int]:
+    """The outputs that get a gradient and end there; all that get one where none ends.
+
+    What a model returns beside them, such as the keys and values of a cache, is used further on.
+    """
+    outputs = [i for i in profile.outputs if profile.layers[i].gradient is not None]
+    used = {i for layer in profile.layers if layer.gradient is not None for i in layer.node.inputs}
+    return [i for i in outputs if i not in used] or outputs
 
 
 def _common(nodes: Sequence[int], dominator: dict[int, int]) -> int:

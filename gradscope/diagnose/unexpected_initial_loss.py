@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._signal import exact
+from gradscope.diagnose._signal import exact, main_outputs
 from gradscope.schema import Finding, Profile
 
 
@@ -39,7 +39,7 @@ def unexpected_initial_loss(profile: Profile, config: Config) -> Iterator[Findin
             code="GS501",
             name="unexpected-initial-loss",
             severity="error" if is_error else "warning",
-            layers=tuple(profile.layers[i].name for i in profile.outputs[:1]),
+            layers=tuple(profile.layers[i].name for i in main_outputs(profile)[:1]),
             message=f"The first loss is {initial.value:.3g}, {ratio:.3g} times that of a model that knows nothing.",
             evidence={"initial_loss": initial, "expected_loss": expected, "ratio": exact(ratio)},
             threshold=error if is_error else warning,

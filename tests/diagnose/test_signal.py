@@ -1,5 +1,7 @@
 """The trunk against networkx's dominators, and gains along it."""
 
+from dataclasses import replace
+
 import networkx as nx
 import pytest
 from hypothesis import given
@@ -34,3 +36,10 @@ def test_decades_add_up_over_the_steps() -> None:
     assert total == pytest.approx(-8)
     assert sum(change for change, _ in steps) == pytest.approx(total)
     assert len(largest_steps(steps, total)) == 8
+
+
+def test_a_cache_that_is_returned_is_not_the_end_of_the_trunk() -> None:
+    cached = replace(profile([layer(1), layer(2), layer(3)]), outputs=(1, 3))
+
+    assert [x.name for x in trunk(cached)] == ["layer1", "layer2", "layer3"]
+    assert [x.name for x in trunk(replace(cached, outputs=(1,)))] == ["layer1"]
