@@ -1,6 +1,6 @@
 """Jacobians as operators: the largest singular value of every layer at its real input, with bounds.
 
-    sweep = Sweep(tolerance=1e-2, probability=1e-4)
+    sweep = Sweep(tolerance=1e-2, probability=1e-2, bounds=50)
     layer_spectrum(call, sweep).spectral_norm     # Estimate: value, low, high
 
 One layer family is one file here, found by name; what no file knows goes the generic way.
@@ -12,6 +12,7 @@ import torch
 
 from gradscope.schema import LayerCall
 from gradscope.spectra._counting import nonzeros
+from gradscope.spectra._density import LogDensity, layer_density, log_density
 from gradscope.spectra._generic import analyse
 from gradscope.spectra._operator import operator_norm, operator_spectrum
 from gradscope.spectra._recognise import recognise
@@ -23,8 +24,11 @@ from gradscope.spectra._sweep import Sweep
 __all__ = [
     "RULES",
     "LayerSpectrum",
+    "LogDensity",
     "Sweep",
+    "layer_density",
     "layer_spectrum",
+    "log_density",
     "nonzeros",
     "operator_norm",
     "operator_spectrum",

@@ -86,6 +86,11 @@ class Goal:
         return self.tolerance >= _COARSE
 
 
+def fixed(steps: int, probability: float = 1.0) -> Goal:
+    """A goal of exactly so many steps (fewer when the space is exhausted), whatever the error."""
+    return Goal(0.0, probability, True, first=steps, stride=1, limit=steps)
+
+
 def bidiagonalizations(matvec: Matvec, rmatvec: Matvec, start: Tensor) -> Iterator[Bidiagonal]:
     """Yield the growing bidiagonal matrix after every step (Golub and Kahan 1965); no reorthogonalization.
 

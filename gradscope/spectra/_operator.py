@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradscope.schema import Estimate
 from gradscope.spectra import _lanczos
+from gradscope.spectra._density import log_density
 from gradscope.spectra._linearize import Packing
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 
@@ -54,20 +55,26 @@ def operator_spectrum(
     is_certified: bool = False,
     iterations: int | None = None,
     columns: int | None = None,
+    probes: Sequence[Vector] = (),
 ) -> LayerSpectrum:
-    """`operator_norm` with the rms gain and the stable rank, which the same run yields.
+    """`operator_norm` with what the same run yields: rms gain, stable rank, and "log_spread" of the singular values.
 
     The adjoint has the same singular values, and a run that starts on the smaller side is ahead: `matvec` and
-    `rmatvec` may be swapped; `columns` then are the entries of J's own input.
+    `rmatvec` may be swapped; `columns` then are the entries of J's own input. Further start vectors as `probes` make
+    the gain and the spread more accurate, each for as many steps as the first run took.
     """
     goal = _goal(tolerance, probability, is_certified, iterations)
     bidiagonal, is_settled = bidiagonalize(matvec, rmatvec, start, goal)
     is_settled |= iterations is not None
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=probability, method="lanczos")
-    gain = _lanczos.rms_gain(
-        [bidiagonal], columns=columns or bidiagonal.columns, ceiling=norm.high, method="hutchinson"
-    )
-    return spectrum(norm, gain, columns or bidiagonal.columns)
+    again = _lanczos.fixed(len(bidiagonal))
+    runs = [bidiagonal, *(bidiagonalize(matvec, rmatvec, probe, again)[0] for probe in probes)]
+    columns = columns or bidiagonal.columns
+    gain = _lanczos.rms_gain(runs, columns=columns, ceiling=norm.high, method="hutchinson")
+    density, found = log_density(runs), spectrum(norm, gain, columns)
+    if density is None:
+        return found
+    return replace(found, quantities={**found.quantities, "log_spread": density.spread})
 
 
 def bidiagonalize(
@@ -95,7 +102,7 @@ def bidiagonalize(
 
 def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> _lanczos.Goal:
     if iterations is not None:
-        return _lanczos.Goal(0.0, probability, True, first=iterations, stride=1, limit=iterations)
+        return _lanczos.fixed(iterations, probability)
     goal = _lanczos.Goal(tolerance, probability, is_certified, first=12, early=4)
     return goal if goal.is_coarse else replace(goal, first=28)
 

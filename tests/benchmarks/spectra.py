@@ -188,16 +188,33 @@ def _swept(workload: Workload) -> None:
 
 
 def main() -> None:
-    """Measure everything and write reports/benchmarks/spectra.md."""
+    """Measure everything; reports/benchmarks/spectra.md grows section by section."""
     torch.set_num_threads(1)
-    memory = memory_row()
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         "# Spectra: cost and accuracy",
         "",
         f"`python -m tests.benchmarks spectra`, torch {torch.__version__}, 1 thread, CPU time. The unit is one forward and "
         f"backward pass of the same model and batch; median of {REPEATS} (least to most). Random weights, evaluation "
         "mode, transformers configurations (GPT-2 with its language model head).",
+    ]
+    for section in (_memory, _layers, _network, _spectra_convolutions.lines, _spectra_layers.lines):
+        lines += ["", *section()]
+        RESULT.write_text("\n".join(lines) + "\n")
+
+
+def _memory() -> list[str]:
+    return [
+        "## Peak memory above the model",
         "",
+        "| model | goal: share of a training step | share | all layers to 1 %, MB | training step, MB |",
+        "|---|---|---|---|---|",
+        memory_row(),
+    ]
+
+
+def _layers() -> list[str]:
+    return [
         "## All layers of a model, streamed through one forward pass",
         "",
         "The cost includes that forward pass. Errors are of the layers that are iterated on (their number in brackets), "
@@ -206,8 +223,12 @@ def main() -> None:
         "",
         "| model | accuracy | goal | cost | forward alone | layers | largest error | over tolerance | interval holds |",
         "|---|---|---|---|---|---|---|---|---|",
-        *(row for name in ("mlp", "gpt2", "vit", "resnet50") for row in layer_rows(name)),
-        "",
+        *(row for name in ("mlp", "gpt2", "resnet50", "vit") for row in layer_rows(name)),
+    ]
+
+
+def _network() -> list[str]:
+    return [
         "## The whole network's Jacobian, to 1 %",
         "",
         "The recorded forward pass included; the error is against the lower bound of a longer run (24 iterations).",
@@ -215,19 +236,7 @@ def main() -> None:
         "| model | goal | cost | iterations | norm | error | high / low - 1 |",
         "|---|---|---|---|---|---|---|",
         *(row for name in ("mlp", "resnet50") for row in network_rows(name)),
-        "",
-        "## Peak memory above the model",
-        "",
-        "| model | goal: share of a training step | share | all layers to 1 %, MB | training step, MB |",
-        "|---|---|---|---|---|",
-        memory,
-        "",
-        *_spectra_layers.lines(),
-        "",
-        *_spectra_convolutions.lines(),
     ]
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
