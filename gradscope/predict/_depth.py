@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import defaultdict
@@ -14,6 +15,8 @@ from gradscope.schema import Estimate
 
 METHOD = "mean-field, repeated block"
 FEWEST = 3  # blocks behind a rate
+ROUNDING = 1e-7  # of a moment, below which a change from block to block is rounding
+STEADY = 1e-3  # rate of a logarithm per block below which no depth is told
 _INDEXED = re.compile(r"^(.*?)(?:^|\.)(\d+)(?:\.|$)")
 _FORMATS = {  # smallest normal and largest finite number
     "float16": (2.0**-14, 65504.0),
@@ -35,19 +38,27 @@ def depth_law(layers: list[Layer]) -> dict[str, Estimate]:
     if (gain := _rate(activations)) is not None:
         law["block_activation_gain"] = Estimate.exact(math.exp(gain / 2), METHOD, len(tables))
         law |= _limits("activation", activations[-1], gain)
-    if (gain := _rate(gradients[::-1])) is not None:
+    if (rate := _rate(gradients)) is not None:  # of the deeper half too, where the signal has settled
+        gain = -rate
         law["block_gradient_gain"] = Estimate.exact(math.exp(gain / 2), METHOD, len(tables))
         law["gradient_depth_scale"] = _scale(gain, len(tables))
         law |= _limits("gradient", gradients[0], gain)
-    if (rate := _rate(np.abs(np.diff(activations)).tolist())) is not None:
+    if (rate := _rate(_steps(activations))) is not None and rate < 0:
         law["variance_depth_scale"] = _scale(rate, len(tables))
-    if (rate := _rate(np.abs(np.diff(correlations)).tolist())) is not None:
+    if (rate := _rate(_steps(correlations))) is not None and rate < 0:
         law["correlation_depth_scale"] = _scale(rate, len(tables))
     return law
 
 
+def _steps(values: list[float]) -> list[float]:
+    """Changes from block to block, as far as they are more than rounding."""
+    changes = [abs(b - a) for a, b in itertools.pairwise(values)]
+    kept = itertools.takewhile(lambda pair: pair[0] > ROUNDING * abs(pair[1]), zip(changes, values, strict=False))
+    return [change for change, _ in kept]
+
+
 def _repeated(layers: list[Layer]) -> list[list[Layer]]:
-    """The layers of every member of the longest numbered list of modules."""
+    """The layers of every period of the longest numbered list of modules: of (linear, tanh, linear, ...) two each."""
     families: dict[str, dict[int, list[Layer]]] = defaultdict(lambda: defaultdict(list))
     for layer in layers:
         if layer.table is not None and (match := _INDEXED.match(layer.name)):
@@ -55,7 +66,19 @@ def _repeated(layers: list[Layer]) -> list[list[Layer]]:
     if not families:
         return []
     longest = max(families.values(), key=len)
-    return [longest[i] for i in sorted(longest)]
+    members = [longest[i] for i in sorted(longest)]
+    period = _period([tuple(layer.op for layer in member) for member in members])
+    whole = len(members) // period * period
+    return [[*itertools.chain(*members[i : i + period])] for i in range(0, whole, period)]
+
+
+def _period(signatures: list[tuple[str, ...]]) -> int:
+    """The smallest shift under which at least nine in ten members look alike; 1 if there is none."""
+    for period in range(1, len(signatures) // FEWEST + 1):
+        pairs = list(zip(signatures, signatures[period:], strict=False))
+        if sum(a == b for a, b in pairs) >= 0.9 * len(pairs):
+            return period
+    return 1
 
 
 def _last_table(block: list[Layer]) -> Table | None:
@@ -74,7 +97,7 @@ def _rate(values: list[float]) -> float | None:
 
 def _scale(rate: float, blocks: int) -> Estimate:
     """Blocks over which a quantity changes by e."""
-    if abs(rate) < 1e-12:
+    if abs(rate) < STEADY:
         return Estimate.unknown("constant over depth")
     return Estimate.exact(1.0 / abs(rate), METHOD, blocks)
 
@@ -85,7 +108,7 @@ def _limits(what: str, second_moment: float, rate: float) -> dict[str, Estimate]
     out = {}
     for name, (smallest, largest) in _FORMATS.items():
         limit, word = (largest, "overflow") if rate > 0 else (smallest, "underflow")
-        if abs(rate) > 1e-6 and rms > 0:
+        if abs(rate) > STEADY and rms > 0:
             out[f"{what}_{word}_depth_{name}"] = Estimate.exact(max(0.0, 2 * math.log(limit / rms) / rate), METHOD)
     return out
 

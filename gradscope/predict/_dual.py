@@ -17,6 +17,7 @@ from gradscope.predict._table import firsts, seconds
 if TYPE_CHECKING:
     from gradscope.predict._gaussian import Base
 
+CENTRED = 1e-9  # mean over standard deviation that is rounding
 LARGE = 5_000  # entries of a table above which all nodes share one Hermite spectrum
 
 
@@ -63,7 +64,7 @@ def _dual_of_one_shape(base: Base, coefficients: Array, exact: Array) -> Array:
 
 def _slopes_around_zero(base: Base, value: Array) -> tuple[float, float, bool] | None:
     """(positive, negative, is_step) if f is p*x above and n*x below zero, or p and n themselves; else None."""
-    if not base.is_gaussian or np.any(base.mean != 0) or not np.any(base.deviation > 0):
+    if not base.is_gaussian or np.any(np.abs(base.mean) > CENTRED * base.deviation) or not np.any(base.deviation > 0):
         return None
     z = grid()[0]
     keep = base.deviation > 0
