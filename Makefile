@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint reports bench corpus clean
+.PHONY: demo test lint reports bench corpus scorecard clean
 
 demo: $(READY) ## install, then audit an example in the terminal and as files
 	$(BIN)/gradscope demo
@@ -25,6 +25,9 @@ bench: $(READY) ## the long measurements: tables under reports/
 
 corpus: $(READY) ## train what the corpus lacks (all of it: an hour on two cores), then label and report
 	$(BIN)/python -m tests.corpus
+
+scorecard: $(READY) ## fit the verdict to the corpus, judge it on families that it has not seen, and write the page
+	$(BIN)/python -m tests.scorecard
 
 clean:
 	rm -rf $(VENV)
