@@ -16,7 +16,7 @@ import gradscope
 from gradscope import config as configuration
 from gradscope import diagnose
 from gradscope.config import Config
-from gradscope.cost import step_seconds
+from gradscope.cost import step_seconds, threads_for
 from gradscope.schema import Environment, Finding, Gap, GradscopeError, LayerGraph, Profile, Report, Subject
 
 if TYPE_CHECKING:
@@ -330,9 +330,10 @@ def _tried(
     if config.attempt_steps * step > config.attempt_seconds:
         missed = Gap("trial steps", f"{config.attempt_steps} of them would take more than {config.attempt_seconds:g} s")
         return replace(profile, gaps=(*profile.gaps, missed))
-    attempts, gaps = measure.attempts(
-        subject, steps=config.attempt_steps, optimizer=optimizer, learning_rate=learning_rate
-    )
+    with threads_for(step):
+        attempts, gaps = measure.attempts(
+            subject, steps=config.attempt_steps, optimizer=optimizer, learning_rate=learning_rate
+        )
     return replace(profile, attempts=attempts, gaps=(*profile.gaps, *gaps))
 
 

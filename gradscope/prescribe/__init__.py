@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from gradscope.config import Config
-from gradscope.prescribe._budget import Plan, plan, step_seconds
-from gradscope.prescribe._clock import Patience, threads_for
+from gradscope.cost import step_seconds, threads_for
+from gradscope.prescribe._budget import Plan, plan
+from gradscope.prescribe._clock import Patience
 from gradscope.prescribe._contest import Arena, Entrant, Outcome
 from gradscope.prescribe._copies import untouched
 from gradscope.prescribe._inputs import example_inputs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradscope.config import Config
-from gradscope.cost import step_seconds as step_seconds
 
 FEW_SETTINGS = 3
 """Optimizers with learning rates that are tried where the fewest steps with all of them exceed the budget."""
