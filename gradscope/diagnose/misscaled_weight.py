@@ -25,7 +25,8 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     ## How it is decided
     rms(w) * sqrt(fan_in) / gain, gain = E[f(z)^2]^(-1/2), of every weight. One layer by itself is a finding beyond
     the single-layer thresholds; layers that all data passes add up from one normalization to the next, and are a
-    finding beyond the threshold in decades. A weight in front of a normalization is none: there its scale cancels.
+    finding beyond the threshold in decades. In front of a normalization the scale cancels, and only a far larger one
+    is a finding: the steps of an optimizer turn a weight by their length over its own.
     Small weights at the end of a residual branch, before an output or before a gate are none either, nor are scales
     that keep the gradient's variance in place of the signal's, gain / sqrt(fan_out).
 
@@ -43,7 +44,7 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     large = [
         by_name[name]
         for name, ratio in weights.items()
-        if ratio > above.value and not _is_for_gradients(by_name[name], above.value)
+        if ratio > _limit(by_name[name], config) and not _is_for_gradients(by_name[name], above.value)
     ]
     small = [by_name[n] for n, ratio in weights.items() if 0 < ratio < below.value and _is_passed(by_name[n], passed)]
     for group, threshold, words in ((large, above, "larger"), (small, below, "smaller")):
@@ -69,9 +70,14 @@ def misscaled_weight(profile: Profile, config: Config) -> Iterator[Finding]:
 def _ratio(parameter: ParameterProfile) -> float | None:
     """rms(w) sqrt(fan_in) / gain; None where a scale has no meaning."""
     use = parameter.use
-    if use is None or use.fan_in is None or use.follower in _FREE or not parameter.rms.is_known:
+    if use is None or use.fan_in is None or use.follower in _WAVES or not parameter.rms.is_known:
         return None
     return parameter.rms.value * math.sqrt(use.fan_in) / (use.gain or 1.0)
+
+
+def _limit(parameter: ParameterProfile, config: Config) -> float:
+    is_normalized = parameter.use is not None and parameter.use.follower == "norm"
+    return (config.overscaled_before_norm if is_normalized else config.overscaled_weight).value
 
 
 def _is_for_gradients(parameter: ParameterProfile, above: float) -> bool:
@@ -84,8 +90,8 @@ def _is_for_gradients(parameter: ParameterProfile, above: float) -> bool:
 
 _SCALED = ("matrix", "residual", "head", "recurrent")  # vocabularies and routers are judged by their scores
 _SLACK = 1.5  # gain of one activation in place of another's
-_FREE = ("norm", "sin", "cos")  # the scale cancels, or sets a frequency
-_ENDS = ("output", "add", "mul", "sigmoid")  # small weights before these are a choice
+_WAVES = ("sin", "cos")  # the scale sets a frequency
+_ENDS = ("output", "add", "mul", "sigmoid", "norm")  # small weights before these are a choice
 
 
 def _fan(parameter: ParameterProfile) -> int | None:
@@ -105,7 +111,7 @@ def _paths(profile: Profile, config: Config, weights: dict[str, float]) -> Itera
     for layer in [*trunk(profile), None]:
         if layer is not None and not is_normalization(layer):
             scaled = (by_name[n] for n in layer.node.parameters if n in weights)
-            stretch += [p for p in scaled if p.use is not None and p.use.role == "matrix"]
+            stretch += [p for p in scaled if p.use is not None and p.use.role == "matrix" and p.use.follower != "norm"]
             continue
         total = sum(decades(weights[p.name]) for p in stretch)
         if len(stretch) > 1 and abs(total) > threshold.value:

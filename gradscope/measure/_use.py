@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -40,7 +40,7 @@ def uses(graph: LayerGraph, model: nn.Module, silent: Collection[int]) -> dict[s
     for node in graph.nodes:
         module = modules.get(node.path) if node.kind == "module" else None
         for name in node.parameters:
-            role = _role(graph, node, module, name, parameters[name], vocabularies)
+            role = _role(graph, node, module, name, parameters, vocabularies)
             is_tied = name in found and {role, found[name].role} == {"unembedding", "embedding"}
             if name not in found or is_tied:
                 follower = _follower(graph, node)
@@ -87,10 +87,10 @@ def _role(
     node: LayerNode,
     module: nn.Module | None,
     name: str,
-    parameter: Tensor,
+    parameters: Mapping[str, Tensor],
     vocabularies: Collection[int],
 ) -> ParameterRole:
-    last = name.rpartition(".")[2]
+    last, parameter = name.rpartition(".")[2], parameters[name]
     if node.op in _LOOKUPS:
         return "embedding"
     if _is_normalization(node, module):
@@ -103,6 +103,8 @@ def _role(
         return "bias" if "bias" in last else "other"
     if isinstance(module, nn.MultiheadAttention):
         return "residual" if "out_proj" in name and _ends_branch(graph, node) else "matrix"
+    if parameter.numel() < max(parameters[other].numel() for other in node.parameters):
+        return "other"  # the lengths of a weight that is kept as lengths and directions
     if _is_router(graph, node, module):
         return "router"
     if _ends_branch(graph, node):

@@ -45,13 +45,22 @@ def test_small_losses_add_up_over_depth() -> None:
     assert "GS601" not in conformance(he, VECTORS)
 
 
-def test_a_normalization_behind_makes_any_scale_right() -> None:
-    def build() -> nn.Module:
+def test_before_a_normalization_only_a_far_larger_scale_matters() -> None:
+    def build(std: float) -> nn.Module:
         model = nn.Sequential(nn.Linear(16, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 5))
-        nn.init.normal_(model[0].weight)
+        nn.init.normal_(model[0].weight, std=std)
         return model
 
-    assert "GS601" not in conformance(build, VECTORS)
+    assert "GS601" not in conformance(lambda: build(1.0), VECTORS)
+    assert "GS601" not in conformance(lambda: build(1e-4), VECTORS)
+    assert conformance(lambda: build(5.0), VECTORS)["GS601"].layers == ("0.weight",)
+
+
+def test_lengths_and_directions_are_no_two_weights() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(16, 32)), nn.ReLU(), nn.Linear(32, 5))
+
+    assert conformance(build, VECTORS) == {}
 
 
 def test_a_hand_written_weight_is_seen() -> None:
