@@ -16,6 +16,7 @@ from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
 from gradscope.measure._conformance import with_conformance
 from gradscope.measure._dependence import output_noise, own_share
+from gradscope.measure._growth import prefix_gains
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
@@ -83,7 +84,8 @@ def profile(
         parameters = parameter_profiles(subject.model, gradients)
         del run, output, gradients
         report("jacobians", 0.6)
-        spectra, blocks, more = _jacobians(subject, capture, config, batch) if has_spectra else ({}, (), ())
+        spectra, growth, blocks, more = _jacobians(subject, capture, config, batch) if has_spectra else ({}, {}, (), ())
+    layers = tuple(_with_growth(layer, growth) for layer in layers)
     parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
     network = {
         **start,
@@ -164,8 +166,8 @@ def _squared_norm(layer: LayerProfile) -> float:
 
 def _jacobians(
     subject: Subject, capture: Capture, config: Config, batch: int
-) -> tuple[dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
-    """Network and block Jacobians on a few samples; attention runs on the kernel that has second derivatives."""
+) -> tuple[dict[str, Estimate], dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
+    """Jacobians of network, prefixes and blocks on a few samples; attention on the kernel with second derivatives."""
     small = _first_samples(subject, batch, config.operator_samples)
     trace = Trace()
     with sdpa_kernel(SDPBackend.MATH):
@@ -174,11 +176,17 @@ def _jacobians(
                 graph, run = capture(small, trace, keep_edges=True)
             seed = subject.info.seed
             network = network_spectrum(graph, run, trace, config, seed)
+            growth = prefix_gains(graph, run, trace, config, seed)
             blocks, gaps = block_spectra(graph, run, trace, config, seed)
         finally:
             trace.release()
     norm = network["jacobian_spectral_norm"]
-    return network, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
+    return network, growth, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
+
+
+def _with_growth(layer: LayerProfile, growth: Mapping[str, Estimate]) -> LayerProfile:
+    found = growth.get(layer.name)
+    return layer if found is None else replace(layer, quantities={**layer.quantities, "prefix_rms_gain": found})
 
 
 def _first_samples(subject: Subject, batch: int, samples: int) -> Subject:

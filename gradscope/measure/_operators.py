@@ -120,14 +120,25 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
 
 
 def network_spectrum(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int) -> dict[str, Estimate]:
-    """Largest singular value and rms gain of the Jacobian from the roots to the main output."""
+    """The Jacobian from the roots to the main output: largest singular value, rms gain, stable rank, log spread."""
     sources = roots(graph, run)
     ends = [i for i in graph.outputs if i in run.edges]
     if not sources or not ends or ends[0] in sources:
         unknown = Estimate.unknown("no differentiable path from an input to the output")
         return {"jacobian_spectral_norm": unknown, "jacobian_rms_gain": unknown}
-    norm, gain = _spectrum(graph, run, sources, ends[0], trace, config.network_iterations, config, seed)
-    return {"jacobian_spectral_norm": norm, "jacobian_rms_gain": gain}
+    iterations, probes = effort(trace, config)
+    norm, gain, more = _spectrum(run, sources, ends[0], trace, iterations, config, seed, probes)
+    named = {"jacobian_spectral_norm": norm, "jacobian_rms_gain": gain}
+    return named | {f"jacobian_{name}": value for name, value in more.items()}
+
+
+def effort(trace: Trace, config: Config) -> tuple[int, int]:
+    """How many steps a run over the network may take, and from how many start vectors: few for a large one."""
+    product = 2 * sum(tensor.numel() for tensor, _ in trace.outputs.values())  # there and back
+    iterations = min(config.network_iterations_most, int(config.network_work / max(1, product)))
+    iterations = max(config.network_iterations, iterations)
+    affordable = config.network_probes * iterations * product <= config.network_work
+    return iterations, config.network_probes if affordable else 1
 
 
 def block_spectra(
@@ -139,7 +150,7 @@ def block_spectra(
         if block.entry not in run.edges or block.exit not in run.edges:
             profiles.append(BlockProfile(block))
             continue
-        norm, gain = _spectrum(graph, run, [block.entry], block.exit, trace, config.block_iterations, config, seed)
+        norm, gain, _ = _spectrum(run, [block.entry], block.exit, trace, config.block_iterations, config, seed)
         if not norm.is_known:
             gaps.append(Gap(f"block {block.name}", norm.method))
         profiles.append(BlockProfile(block, norm, gain))
@@ -147,7 +158,6 @@ def block_spectra(
 
 
 def _spectrum(
-    graph: LayerGraph,
     run: Run,
     sources: Sequence[int],
     end: int,
@@ -155,14 +165,22 @@ def _spectrum(
     iterations: int,
     config: Config,
     seed: int,
-) -> tuple[Estimate, Estimate]:
+    probes: int = 1,
+) -> tuple[Estimate, Estimate, dict[str, Estimate]]:
+    """(spectral norm, rms gain, more by name) of the Jacobian from the sources to the end."""
     generator = torch.Generator().manual_seed(seed)
     likes = [trace.outputs[i][0].detach() for i in sources]
     target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
     is_wide = target.numel() < columns
-    start = tuple(
-        torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in ([target] if is_wide else likes)
-    )
+
+    def start() -> Tensor | tuple[Tensor, ...]:
+        drawn = tuple(
+            torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device)
+            for z in ([target] if is_wide else likes)
+        )
+        return drawn[0] if is_wide else drawn
+
+    starts = [start() for _ in range(probes)]
     failures = []
     for replay in (trace.replay(sources, end), None):
         operator = JacobianOperator(run.edges[end], [run.edges[i] for i in sources], target, likes, replay)
@@ -170,8 +188,9 @@ def _spectrum(
         try:
             found = operator_spectrum(
                 *sides,  # pyright: ignore[reportArgumentType]
-                start[0] if is_wide else start,
+                starts[0],
                 columns=columns,
+                probes=starts[1:],
                 tolerance=config.spectral_tolerance,
                 probability=1 - config.confidence,
                 iterations=iterations,
@@ -184,6 +203,6 @@ def _spectrum(
             failures.append(str(error).splitlines()[0])
             continue
         assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"
-        return found.spectral_norm, found.rms_gain
+        return found.spectral_norm, found.rms_gain, found.quantities
     reason = "no Jacobian product: " + "; ".join(failures)
-    return Estimate.unknown(reason), Estimate.unknown(reason)
+    return Estimate.unknown(reason), Estimate.unknown(reason), {}

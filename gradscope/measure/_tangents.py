@@ -127,12 +127,14 @@ class Replay:
         for tensor, i in last.items():
             self._dead[i].append(tensor)
 
-    def __call__(self, seeds: Tangents) -> Tensor:
-        """The tangent of the end, for given tangents of earlier tensors."""
+    def __call__(self, seeds: Tangents, watch: Callable[[int, Tangents], None] | None = None) -> Tensor:
+        """The tangent of the end, for given tangents of earlier tensors; `watch` sees all tangents after every step."""
         tangents = dict(seeds)
         with torch.no_grad(), torch._C.DisableTorchFunction():
-            for step, dead in zip(self._steps, self._dead, strict=True):
+            for i, (step, dead) in enumerate(zip(self._steps, self._dead, strict=True)):
                 step.push(tangents)
+                if watch is not None:
+                    watch(i, tangents)
                 for tensor in dead:
                     tangents.pop(tensor, None)
         found = tangents.get(id(self._end))

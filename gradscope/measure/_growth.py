@@ -1,0 +1,63 @@
+"""How a perturbation of the input grows on its way through the layers: the rms gain of every prefix of the network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from scipy.stats import chi2
+
+from gradscope.config import Config
+from gradscope.measure._operators import Trace, effort, roots
+from gradscope.measure._tangents import Replay, Tangents
+from gradscope.schema import Estimate, LayerGraph, Run
+
+_LEVEL = 0.99
+
+
+def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int) -> dict[str, Estimate]:
+    """√(‖Jₗ‖²_F / n) of the Jacobian Jₗ from the n entries of the input to every layer, by the layer's name.
+
+    Random tangents are carried through the recorded run once each, so that all prefixes cost one pass together:
+    E |Jₗ v|² = ‖Jₗ‖²_F for normal v. The interval is that of χ² with as many degrees of freedom as there are tangents,
+    which is right for a Jacobian of rank one and wide for all others. A layer that is called several times has its
+    last call's; a run that cannot be replayed has none.
+    """
+    sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
+    if not sources or not ends or ends[0] in sources:
+        return {}
+    starts = [trace.outputs[i] for i in sources]
+    columns = sum(tensor.numel() for tensor, _ in starts)
+    first, (end, stop) = min(position for _, position in starts), trace.outputs[ends[0]]
+    carry = Replay(trace.steps[first:stop], end)
+    places: dict[int, list[tuple[str, int]]] = {}
+    for node in graph.nodes:
+        if node.index in trace.outputs:
+            tensor, position = trace.outputs[node.index]
+            places.setdefault(position - first - 1, []).append((node.name, id(tensor)))
+    squares: dict[str, list[float]] = {}
+
+    def watch(step: int, tangents: Tangents) -> None:
+        for name, tensor in places.get(step, ()):
+            tangent = tangents.get(tensor)
+            if tangent is not None:
+                squares.setdefault(name, []).append(torch.linalg.vector_norm(tangent).item() ** 2)
+
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(effort(trace, config)[1]):
+        seeds = {id(t): torch.randn(t.shape, generator=generator, dtype=t.dtype).to(t.device) for t, _ in starts}
+        try:
+            carry(seeds, watch)
+        except (RuntimeError, NotImplementedError):  # a call has no forward derivative
+            return {}
+    return {name: _gain(values, columns) for name, values in squares.items()}
+
+
+def _gain(squares: list[float], columns: int) -> Estimate:
+    """√(mean / columns) with its interval."""
+    count = len(squares)
+    value = math.sqrt(sum(squares) / count / columns)
+    if not math.isfinite(value):
+        return Estimate.unknown("hutchinson", "nonfinite")
+    low, high = (math.sqrt(count / chi2.ppf(p, count)) for p in ((1 + _LEVEL) / 2, (1 - _LEVEL) / 2))
+    return Estimate(value, value * low, value * high, "hutchinson", count)
