@@ -47,6 +47,14 @@ from gradscope.schema import SEVERITIES, Report
     metavar="FILE",
     help="Write a file too, in the format of its suffix; may be repeated.",
 )
+@click.option(
+    "--tol",
+    "tolerance",
+    type=click.FloatRange(1e-5, 0.1),
+    metavar="SHARE",
+    help="Relative error allowed in a spectral norm.  [default: 0.01]",
+)
+@click.option("--certify", is_flag=True, help="Close the bounds of every spectral norm to that error.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit for the model.")
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Limit for the model.")
 def analyze(
@@ -67,6 +75,8 @@ def analyze(
     fail_on: str,
     format: str | None,
     files: tuple[Path, ...],
+    tolerance: float | None,
+    certify: bool,
     timeout: float | None,
     memory: float | None,
 ) -> int:
@@ -93,9 +103,14 @@ def analyze(
 
     check_owner()
     output = plan(format, files)
-    limits = {"timeout": timeout, "memory": memory}
+    options = {
+        "spectral_tolerance": tolerance,
+        "is_certified": certify or None,
+        "timeout": timeout,
+        "memory": memory,
+    }
     config = configuration.override(
-        configuration.load(Path.cwd()), {key: value for key, value in limits.items() if value is not None}
+        configuration.load(Path.cwd()), {key: value for key, value in options.items() if value is not None}
     )
     with progress() as on_progress:
         report = analyze_target(

@@ -82,6 +82,7 @@ def test_an_explicit_format_goes_to_the_file_alone(invoke, analysis, tmp_path: P
         (["--select", "GS777"], "No diagnostic 'GS777'"),
         (["--ignore", "vanishing"], "No diagnostic 'vanishing'"),
         (["--timeout", "0"], "--timeout"),
+        (["--tol", "2"], "--tol"),
         (["--seed", "x"], "--seed"),
         (["--frobnicate"], "--frobnicate"),
     ],
@@ -129,11 +130,13 @@ def test_every_option_reaches_the_analysis(invoke, analysis) -> None:
     invoke(
         *("analyze", "m.py:make(depth=3)", "--input", "8,3,32,32", "--input", "8:int64", "--loss", "mse_loss"),
         *("--seed", "7", "--eval", "--no-prescribe", "--weights", "w.pt", "--timeout", "9", "--memory", "2"),
+        *("--tol", "1e-3", "--certify"),
         *("--select", "GS2,dead-relu", "--ignore", "GS203", "--static", "--set", "depth=5", "--set", "act=relu"),
     )
     (asked,) = analysis.asked
     config = asked.pop("config")
     assert (config.timeout, config.memory) == (9.0, 2.0)
+    assert (config.spectral_tolerance, config.is_certified) == (1e-3, True)
     assert asked.pop("on_progress") is None
     assert asked == {
         "target": "m.py:make(depth=3)",
