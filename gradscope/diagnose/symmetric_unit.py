@@ -22,7 +22,7 @@ def symmetric_unit(profile: Profile, config: Config) -> Iterator[Finding]:
 
     ## How it is decided
     The share of a weight's units that equal another unit bit for bit, zero units aside. Weights that are zero as a
-    whole are a finding where an activation follows or everything passes them; at the end of a branch, before an
+    whole are a finding where an activation or a normalization follows, or everything passes them; at the end of a branch, before an
     output or in front of a gate zeros are a choice (Fixup, LoRA, adaLN-zero). Units that are zero while the others are
     not are a finding where these others are dense: identity, sparse and pruned weights are no alarm. An error where
     two weights of the model are symmetric.
@@ -77,7 +77,7 @@ def _is_inside(parameter: ParameterProfile, passed: set[str]) -> bool:
     use = parameter.use
     if use is None or use.follower in _GATES:
         return False
-    return use.gain is not None or use.layer in passed
+    return use.gain is not None or use.follower == "norm" or use.layer in passed
 
 
 _INNER = ("matrix", "residual", "recurrent")

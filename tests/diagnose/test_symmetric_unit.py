@@ -1,7 +1,7 @@
 """Units that start the same."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.diagnose.planted import TOKENS, VECTORS, Stack, conformance, mlp
 
@@ -32,7 +32,17 @@ def test_a_weight_at_zero_inside_the_network() -> None:
         nn.init.zeros_(model.layers[1].fc.weight)
         return model
 
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm, self.last = nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 16)
+            nn.init.zeros_(self.first.weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.last(torch.relu(self.norm(self.first(x))))
+
     assert conformance(hidden, VECTORS)["GS604"].layers == ("2.weight",)
+    assert conformance(Branch, VECTORS)["GS604"].layers == ("first.weight",)
     assert conformance(inside_a_branch, TOKENS)["GS604"].layers == ("layers.1.fc.weight",)
 
 
