@@ -22,10 +22,10 @@ def symmetric_unit(profile: Profile, config: Config) -> Iterator[Finding]:
 
     ## How it is decided
     The share of a weight's units that equal another unit bit for bit, zero units aside. Weights that are zero as a
-    whole are a finding where an activation or a normalization follows, or everything passes them; at the end of a branch, before an
-    output or in front of a gate zeros are a choice (Fixup, LoRA, adaLN-zero). Units that are zero while the others are
-    not are a finding where these others are dense: identity, sparse and pruned weights are no alarm. An error where
-    two weights of the model are symmetric.
+    whole are a finding where an activation or a normalization follows, or everything passes them; at the end of a
+    branch, before an output or in front of a gate zeros are a choice (Fixup, LoRA, adaLN-zero). Units that are zero
+    while the others are not are a finding where these others are dense: identity, sparse and pruned weights are no
+    alarm. An error where two weights of the model are symmetric.
 
     ## What to do
     Draw the weights at random; look for `constant_`, `ones_`, a repeated tensor, or rows that a resize has added and
