@@ -23,7 +23,7 @@ from gradscope.measure._operators import Trace, block_spectra, network_spectrum
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
-from gradscope.spectra import Sweep
+from gradscope.spectra import Sweep, solve_together
 
 __all__ = ["attempts", "profile"]
 
@@ -115,13 +115,15 @@ def profile(
 
 
 def _sweep(subject: Subject, config: Config) -> Sweep:
-    return Sweep(
+    sweep = Sweep(
         tolerance=config.spectral_tolerance,
         probability=1 - config.confidence,
         bounds=sum(p.ndim > 1 for p in subject.model.parameters()),
         is_certified=config.is_certified,
         seed=subject.info.seed,
     )
+    solve_together(subject.model, sweep)
+    return sweep
 
 
 def _run(subject: Subject, capture: Capture, sweep: Sweep | None, batch: int) -> tuple[LayerGraph, Run, Instruments]:

@@ -20,6 +20,7 @@ from gradscope.spectra._replay import full_precision, settled
 from gradscope.spectra._rules import RULES, rule, rule_of
 from gradscope.spectra._spectrum import LayerSpectrum, gap
 from gradscope.spectra._sweep import Sweep
+from gradscope.spectra._together import solve_together
 
 __all__ = [
     "RULES",
@@ -33,6 +34,7 @@ __all__ = [
     "operator_norm",
     "operator_spectrum",
     "rule",
+    "solve_together",
 ]
 
 

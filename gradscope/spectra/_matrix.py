@@ -42,6 +42,11 @@ def squared_norm(tensor: Tensor) -> float:
     return _lanczos.norm(tensor if tensor.is_contiguous() else tensor.mT.contiguous()) ** 2
 
 
+def is_iterated(matrix: Tensor) -> bool:
+    """Whether a matrix is too large to be solved densely."""
+    return min(matrix.shape) > _DENSE
+
+
 def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     """Spectral norm of every matrix of a batch (..., rows, columns)."""
     matrices = real(matrices).reshape(-1, *matrices.shape[-2:])

@@ -55,10 +55,18 @@ class Sweep:
         owner = weight if isinstance(weight, nn.Parameter) else weight._base
         if not isinstance(owner, nn.Parameter):  # a computed weight may be freed and its memory used again
             return solve()
-        key = (kind, weight.data_ptr(), tuple(weight.shape), weight.stride(), weight._version)
+        key = _key(weight, kind)
         if key not in self._solved:
             self._solved[key] = solve()
         return self._solved[key]
+
+    def keep(self, weight: Tensor, kind: Hashable, found: tuple[Estimate, float]) -> None:
+        """Remember what `solved` would find for a parameter, or a view of one."""
+        self._solved[_key(weight, kind)] = found
+
+
+def _key(weight: Tensor, kind: Hashable) -> tuple[Any, ...]:
+    return kind, weight.data_ptr(), tuple(weight.shape), weight.stride(), weight._version
 
 
 def _shares(probability: float, expected: int) -> Iterator[float]:
