@@ -130,7 +130,7 @@ def test_every_option_reaches_the_analysis(invoke, analysis) -> None:
     invoke(
         *("analyze", "m.py:make(depth=3)", "--input", "8,3,32,32", "--input", "8:int64", "--loss", "mse_loss"),
         *("--seed", "7", "--eval", "--no-prescribe", "--weights", "w.pt", "--timeout", "9", "--memory", "2"),
-        *("--tol", "1e-3", "--certify"),
+        *("--tol", "1e-3", "--certify", "--optimizer", "sgd", "--lr", "0.01", "--no-trial-steps"),
         *("--select", "GS2,dead-relu", "--ignore", "GS203", "--static", "--set", "depth=5", "--set", "act=relu"),
     )
     (asked,) = analysis.asked
@@ -146,6 +146,9 @@ def test_every_option_reaches_the_analysis(invoke, analysis) -> None:
         "seed": 7,
         "training": False,
         "prescribe": False,
+        "trial_steps": False,
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
         "static": True,
         "settings": {"depth": 5, "act": "relu"},
         "select": ("GS2", "dead-relu"),
