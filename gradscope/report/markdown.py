@@ -23,6 +23,7 @@ def markdown(report: Report, look: Look) -> str:
         f"## Gradscope: {answer.label}, risk {answer.risk:.2f}",
         "",
         _plain(answer.reason, look),
+        *(("", _plain(f"In {answer.basis} it {', '.join(answer.conditions)}.", look)) if answer.conditions else ()),
         "",
         f"{_code(subject.target, look)}: {_plain(subject.class_name, look)}, {count(subject.parameters, 'parameter')}",
         *_findings(report.findings, look),

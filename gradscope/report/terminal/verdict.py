@@ -31,6 +31,8 @@ def verdict(report: Report, look: Look) -> Iterator[RenderableType]:
         (f"{look.glyph(sign)} {answer.label.upper()}", STYLES[sign]), f"  {risk}", (dot + _tally(report), "dim")
     )
     yield paragraph(look.clean(answer.reason))
+    if answer.conditions:
+        yield paragraph(look.clean(f"In {answer.basis} it {', '.join(answer.conditions)}."))
 
 
 def _tally(report: Report) -> str:
