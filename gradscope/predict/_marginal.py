@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from gradscope.predict._axes import Array
+from gradscope.predict._grid import grid
 from gradscope.predict._table import Table
 
 ATOMS = 512  # equally likely values that stand for one distribution
@@ -39,6 +40,15 @@ def sum_shape(x: Table, y: Table, factor: float, z: Array, weights: Array) -> Ar
         return standardized(np.interp(ndtr(z), below, points), weights)
     sums = np.sort((left[:, None] + sy * _atoms(b, z)).ravel())
     return standardized(np.interp(ndtr(z), (np.arange(sums.size) + 0.5) / sums.size, sums), weights)
+
+
+def kept_shape(out: Table, x: Table) -> Table:
+    """`out`, which holds the entries of x in other places, with the distribution that they have."""
+    if out is not x and not x.is_initial and "shape" not in out.notes:
+        shape = shape_of(x, *grid())
+        if shape is not None:
+            out.notes["shape"] = shape
+    return out
 
 
 def shape_of(x: Table, z: Array, weights: Array) -> Array | None:

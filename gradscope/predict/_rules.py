@@ -6,12 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradscope.predict._outcome import NoRule as NoRule
 from gradscope.predict._table import Table
 from gradscope.registry import Registry
-
-
-class NoRule(Exception):  # noqa: N818 - an outcome, not an error
-    """A rule that does not cover this call; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

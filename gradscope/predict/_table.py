@@ -20,6 +20,7 @@ import numpy as np
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._outcome import NoRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Role = Literal["same", "mix", "function", "normalized", "sum", "times", "guess"]
 Dims = tuple[tuple[Axis, ...], ...]
 Backward = Callable[[Array], Sequence["Array | None"]]
+
+LARGEST = 1 << 26  # entries of a table
 
 _order = itertools.count()
 
@@ -204,6 +207,8 @@ def change(x: Table, dim: int, offset: int, how: Change) -> Table:
     """Map the axes `offset`, `offset + 1`, ... of one dimension linearly."""
     at = sum(len(d) for d in x.dims[:dim]) + offset
     taken, given = len(how.old), len(how.new)
+    if math.prod(how.pairs.shape[:given]) * x.second.size // max(1, math.prod(how.pairs.shape[given:])) > LARGEST:
+        raise NoRule("a table that would not fit into memory")
     new_dim = (*x.dims[dim][:offset], *how.new, *x.dims[dim][offset + taken :])
     counts_new = _outer([_axes.pair_counts(a) for a in how.new])
     counts_old = _outer([_axes.pair_counts(a) for a in how.old])

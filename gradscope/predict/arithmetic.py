@@ -29,10 +29,31 @@ def add(call: Call) -> Table:
         return masked(x, y) if "mask" in y.notes else masked(y, x)
     if factor == -1.0 and y.notes.get("mean_of", (None,))[0] is x:
         return normalized(x, y.notes["mean_of"][1], 0.0, is_scaling=False)
+    if factor == 1.0 and (between := _between(x, y) or _between(y, x)) is not None:
+        return between
     out = added(x, y, factor)
+    if factor == -1.0:
+        out.notes["difference"] = (x, y)
     if "scores" in x.notes:
         out.notes["scores"] = x.notes["scores"].biased(y.second_moment - y.average**2)
     return out
+
+
+@rule("lerp")
+def interpolate(call: Call) -> Table:
+    """x + weight * (y - x)."""
+    x, y, weight = call.args[:3]
+    if not isinstance(weight, Table):
+        return added(scaled(x, 1.0 - float(weight)), scaled(y, float(weight)))
+    return added(multiplied(x, applied(weight, lambda t: 1.0 - t)), multiplied(y, weight))
+
+
+def _between(x: Table, y: Table) -> Table | None:
+    """x + w (z - x) as (1 - w) x + w z, which are not correlated: the update of a gated cell; None if y is not that."""
+    z, source, weight = y.notes.get("gated_difference", (None, None, None))
+    if z is None or source is not x or weight is None:
+        return None
+    return added(multiplied(x, applied(weight, lambda t: 1.0 - t)), multiplied(z, weight))
 
 
 @rule("mul", "div", "true_divide")
@@ -61,6 +82,11 @@ def multiply(call: Call) -> Table:
         return out
     if x is y:
         return by_hand.squared(x, multiplied(x, y))
+    for difference, weight in ((x, y), (y, x)):
+        if "difference" in difference.notes and not weight.is_initial:
+            out = multiplied(x, y)
+            out.notes["gated_difference"] = (*difference.notes["difference"], weight)
+            return out
     return _kept(x, y) if "keep" in y.notes else multiplied(x, y)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gradscope.predict import _axes, _partition
+from gradscope.predict._axes import Array
 from gradscope.predict._pieces import bundled, concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, constant, refined, relabelled
+from gradscope.predict._table import Change, Table, agreeing_average, change, constant, independent, refined, relabelled
 from gradscope.predict._view import single
 from gradscope.predict.embedding import looked_up
 
@@ -109,7 +110,24 @@ def index(call: Call) -> Table:
         return out if given[0][1].value.ndim else _dropped(out, dim)
     if is_lookup:
         return looked_up(x, given[0][1].value)
+    if x.is_initial:
+        return _entries(x, call.shape)
     raise NoRule("indexing of several dimensions")
+
+
+def _entries(x: Table, shape: tuple[int, ...]) -> Table:
+    """Entries of a parameter by position, such as biases by distance: as if no two were the same."""
+    out = independent(shape, x.average, x.second_moment)
+    out.parents = (x,)
+
+    def backward(gradient: Array) -> list[Array]:
+        arrived = np.zeros_like(x.second)
+        share = agreeing_average(gradient, out.axes) * out.size / x.size
+        arrived[tuple(slice(len(a.groups)) for a in x.axes)] = share
+        return [arrived]
+
+    out.backward = backward
+    return out
 
 
 def _chosen_by_data(x: Table, dims: list[int], shape: tuple[int, ...]) -> Table:

@@ -6,6 +6,7 @@ import math
 
 from gradscope.predict import _axes
 from gradscope.predict._by_hand import mapped
+from gradscope.predict._marginal import kept_shape
 from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled
 from gradscope.predict._view import viewed
@@ -15,7 +16,7 @@ from gradscope.predict._view import viewed
 def view(call: Call) -> Table:
     """Another shape in row-major order."""
     x = call.args[0]
-    return x if x.shape == call.shape else viewed(x, call.shape)
+    return x if x.shape == call.shape else kept_shape(viewed(x, call.shape), x)
 
 
 @rule(
@@ -57,7 +58,7 @@ def permute(call: Call) -> Table:
     else:
         a, b = (d % len(order) for d in call.args[1:3])
         order[a], order[b] = order[b], order[a]
-    return permuted(x, order)
+    return kept_shape(permuted(x, order), x)
 
 
 @rule("expand", "broadcast_to", "expand_as")

@@ -144,6 +144,8 @@ def size(name: str) -> str:
         build = lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config())  # noqa: E731
     transformers.LlamaForCausalLM, transformers.GPT2LMHeadModel  # noqa: B018 - imported before the clock starts
     inputs = {"input_ids": torch.randint(1, 1000, (1, tokens)), "use_cache": False}
+    import torch._dynamo  # noqa: F401 - torch imports it by itself on the first meta tensor
+
     start = time.process_time()
     profile = predict.profile(predict.forward(predict.plan(build), (), inputs))
     seconds = time.process_time() - start
@@ -170,6 +172,7 @@ def table(rows: Sequence[dict[str, Any]], sizes: Sequence[str], failures: Sequen
             cells.append(f"{_quantiles(row[what]['errors'])}, {row[what]['inside']:.0%}")
         cells += [f"{row['fallbacks']:.1%}", f"{row['seconds']:.1f}", row["gradient"]["worst"]]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *_families(rows)]
     medians = {what: [_median(r[what]["errors"]) for r in rows] for what in pooled}
     tails = {what: [_tail(r[what]["errors"]) for r in rows] for what in pooled}
     total = {what: _quantiles(errors) for what, errors in pooled.items()}
@@ -181,6 +184,37 @@ def table(rows: Sequence[dict[str, Any]], sizes: Sequence[str], failures: Sequen
     if failures:
         lines += ["", "Not predicted:", "", *(f"- {failure}" for failure in failures)]
     return "\n".join(lines) + "\n"
+
+
+_GOALS = {"activation": (0.05, 0.2), "gradient": (0.15, 0.5)}
+_TRANSFORMER_GOALS = {"activation": (0.05, 0.2), "gradient": (0.05, 0.2)}
+
+
+def _family(name: str) -> str:
+    if name.startswith("MLP"):
+        return "perceptrons"
+    is_convolutional = any(word in name for word in ("net", "vgg", "resne", "densenet", "convnext"))
+    return "convolutional" if is_convolutional else "mixers" if "mixer" in name else "transformers"
+
+
+def _families(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """All layers of a family together: median and 90th percentile, share inside the band, and the goals."""
+    lines = ["| family | models | activation | goal | gradient | goal |", "|" + "---|" * 6]
+    families = [*sorted({_family(row["name"]) for row in rows}), "all"]
+    for family in families:
+        members = [row for row in rows if family in ("all", _family(row["name"]))]
+        goals = _TRANSFORMER_GOALS if family == "transformers" else _GOALS
+        cells = [family, str(len(members))]
+        for what, (median, tail) in goals.items():
+            errors = [error for row in members for error in row[what]["errors"]]
+            known = [row[what] for row in members if row[what]["errors"]]
+            layers = sum(len(x["errors"]) for x in known)
+            inside = sum(x["inside"] * len(x["errors"]) for x in known) / max(1, layers)
+            is_met = _median(errors) <= median and _tail(errors) <= tail and inside >= 0.9
+            goal = f"{median}, {tail}, 90% {'met' if is_met else 'missed'}"
+            cells += [f"{_quantiles(errors)}, {inside:.0%}", goal]
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _median(errors: Sequence[float]) -> float:

@@ -33,3 +33,17 @@ def test_a_residual_sum_adds_second_moments() -> None:
 )
 def test_a_tensor_is_not_independent_of_itself(function: Callable[[torch.Tensor], torch.Tensor]) -> None:
     agree(lambda: Between(function), random(32, 64))
+
+
+def test_a_gate_between_two_tensors() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.old, self.new, self.gate = (nn.Linear(64, 64) for _ in range(3))
+            self.show = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            old, new = self.old(x), torch.tanh(self.new(x))
+            return self.show(new + torch.sigmoid(self.gate(x)) * (old - new))
+
+    agree(Gated, random(64, 64))

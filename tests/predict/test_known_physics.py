@@ -286,6 +286,25 @@ def test_a_softmax_concentrates_with_the_variance_of_its_logits(size: int, varia
     assert size * size * second_moments(profile)["0"] == pytest.approx(expected, rel=SIMULATED)
 
 
+# --- recurrence --------------------------------------------------------------------------------------
+
+RECURRENT = {
+    nn.LSTM: (0.0194, 0.0219),
+    nn.GRU: (0.0826, 0.0903),
+    nn.RNN: (0.243, 0.259),
+}  # 64 units, 20 steps, 20 draws
+
+
+@pytest.mark.parametrize("layer", RECURRENT, ids=lambda layer: layer.__name__)
+def test_a_recurrent_layer_with_pytorchs_defaults(layer: type[nn.Module]) -> None:
+    output, gradient = RECURRENT[layer]
+    profile = predicted(lambda: layer(64, 64, batch_first=True), signal(4, 20, 64))
+    last = profile.layers[-1].activation
+    assert last is not None
+    assert last.second_moment.value == pytest.approx(output, rel=0.1)
+    assert gradients(profile)["input"] == pytest.approx(gradient, rel=SIMULATED)
+
+
 # --- finite width ------------------------------------------------------------------------------------
 
 
