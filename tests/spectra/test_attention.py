@@ -78,3 +78,38 @@ def test_dropout_inside_the_kernel_is_a_mask_drawn_anew():
     result = layer_spectrum(call, sweep_of())
     assert_estimate(result.spectral_norm, twin.spectral_norm)
     assert "anew" in result.spectral_norm.method
+
+
+MASKS = {
+    "none": {},
+    "causal": {"attn_mask": torch.ones(4, 4, dtype=torch.bool).triu(1)},
+    "additive": {"attn_mask": nn.Parameter(normal(4, 4, seed=7))},
+    "padding": {"key_padding_mask": torch.tensor([[False] * 3 + [True], [False] * 4])},
+    "without weights": {"need_weights": False},
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_attention_module_with_a_mask_matches_dense(name):
+    layer, x = drawn(nn.MultiheadAttention(8, 2, batch_first=True)), normal(2, 4, 8)
+    function = layer.double()
+    options = {k: v.detach().double() if v is MASKS["additive"]["attn_mask"] else v for k, v in MASKS[name].items()}
+    twin = dense_spectrum(lambda z: function(z, z, z, **options)[0], x)
+    assert_dense(layer.float(), x, x, x, twin=twin, **MASKS[name])
+
+
+class HandWritten(nn.Module):
+    """softmax(QKᵀ) V of one input as one layer without parts."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Parameter(normal(width, width, seed=i) / width**0.5) for i in range(3))
+
+    def forward(self, x):
+        q, k, v = x @ self.q, x @ self.k, x @ self.v
+        return (q @ k.transpose(-2, -1) / x.shape[-1] ** 0.5).softmax(-1) @ v
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (2, 4, 4), (1, 6, 3), (3, 2, 5), (1, 8, 6)])
+def test_hand_written_attention_matches_dense(shape):
+    assert_dense(HandWritten(shape[-1]), normal(*shape))

@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gradscope.spectra import convolution
+from gradscope.spectra.convolution import _geometry, operator
 from tests.spectra.checks import assert_dense, drawn, normal
 
 CASES = [
@@ -31,6 +33,51 @@ CASES = [
 @pytest.mark.parametrize(("layer", "channels", "options", "shape"), CASES)
 def test_convolution_matches_dense(layer, channels, options, shape):
     assert_dense(drawn(layer(*channels, **options)), normal(*shape))
+
+
+KINDS = {
+    "plain": {},
+    "strided": {"stride": 2, "padding": 1},
+    "dilated": {"dilation": 2, "padding": 1},
+    "grouped": {"groups": 2, "padding": 1},
+    "depthwise": {"groups": 4, "padding": 1},
+}
+SIZES = {1: [(5,), (6,), (7,), (9,), (12,)], 2: [(5, 5), (5, 6), (6, 5), (7, 5), (6, 6)], 3: [(5, 5, 5), (5, 6, 5)]}
+LAYERS = {
+    1: (nn.Conv1d, nn.ConvTranspose1d),
+    2: (nn.Conv2d, nn.ConvTranspose2d),
+    3: (nn.Conv3d, nn.ConvTranspose3d),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("size", [size for sizes in SIZES.values() for size in sizes], ids=str)
+def test_every_kind_in_every_dimension_matches_dense(kind, transposed, size):
+    size = tuple(n - 2 for n in size) if transposed else size  # the output is the larger side
+    layer = LAYERS[len(size)][transposed](4, 4, 3, **KINDS[kind])
+    assert_dense(drawn(layer), normal(1, 4, *size))
+
+
+@pytest.mark.parametrize("size", [(5, 6), (7, 7), (9, 5), (4, 11), (8, 8)])
+def test_one_image_without_a_batch_matches_dense(size):
+    assert_dense(drawn(nn.Conv2d(2, 3, 3, stride=2, padding=1)), normal(2, *size))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation"), [(1, 1, 1), (2, 0, 1), (3, 2, 1), (1, 2, 2), ((1, 2), 1, 2)]
+)
+def test_packed_weights_give_the_same_operator_and_its_adjoint(monkeypatch, groups, stride, padding, dilation):
+    weight, size = normal(8, 4 // groups, 3, 3), (9, 10)
+    shape = _geometry(size, weight, stride, padding, dilation, groups)
+    packed = operator(weight, shape)
+    monkeypatch.setattr(convolution, "is_available", lambda _: False)
+    plain = operator(weight, shape)
+    v = normal(1, 4, *size, seed=1)
+    u = plain[0](v)
+    torch.testing.assert_close(packed[0](v), u, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(packed[1](u), plain[1](u), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

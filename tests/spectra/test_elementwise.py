@@ -4,16 +4,29 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers import activations
 
-from gradscope.spectra.elementwise import MODULES
-from tests.spectra.checks import assert_dense, normal
+from gradscope.spectra import layer_spectrum
+from gradscope.spectra.elementwise import TRANSFORMERS
+from tests.reference import call_of
+from tests.spectra.checks import assert_dense, normal, sweep_of
 
 SHAPES = [(1,), (2, 3), (4, 5, 2), (1, 2, 3, 4), (30, 4)]
 ARGUMENTS = {"Threshold": (0.1, 2.0)}
+OTHERS = {
+    "GLU",
+    "Softmax",
+    "Softmin",
+    "Softmax2d",
+    "LogSoftmax",
+    "MultiheadAttention",
+    "RReLU",
+}  # have tests of their own
+ACTIVATIONS = sorted(set(nn.modules.activation.__all__) - OTHERS)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", [*MODULES, "ReLU", "ReLU6"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_matches_dense(name, shape):
     assert_dense(getattr(nn, name)(*ARGUMENTS.get(name, ())), 2 * normal(*shape))
 
@@ -49,6 +62,25 @@ def test_a_tensor_times_itself_is_one_input():
 def test_both_operands_broadcast_goes_the_generic_way():
     result = assert_dense(torch.mul, normal(6, 1), normal(1, 7, seed=1))
     assert "exact" not in result.spectral_norm.method
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_random_slopes_are_those_of_the_call(shape, training):
+    call = call_of(nn.RReLU(0.5, 2.0).train(training), normal(*shape))
+    slopes = (call.output / call.args[0]).double()
+    found = layer_spectrum(call, sweep_of())
+    assert found.spectral_norm.value == pytest.approx(slopes.max().item(), rel=1e-5)
+    assert found.rms_gain.value == pytest.approx(slopes.square().mean().sqrt().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_activations_of_transformers_match_dense(name):
+    layer = getattr(activations, name, None)
+    if layer is None:  # an older or newer release
+        return
+    arguments = {"ClippedGELUActivation": (-1, 1)}.get(name, ())
+    assert_dense(layer(*arguments), normal(4, 6))
 
 
 class Swish(nn.Module):

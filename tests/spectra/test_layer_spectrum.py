@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradscope.schema import LayerCall
 from gradscope.spectra import layer_spectrum
-from tests.reference import call_of
+from tests.reference import call_of, dense_spectrum
 from tests.spectra.checks import assert_dense, normal, sweep_of
 
 
@@ -153,6 +153,44 @@ def test_what_cannot_be_analysed_is_a_gap_with_a_reason(layer, word):
     call = LayerCall("custom", layer if isinstance(layer, nn.Module) else None, layer, (x,), {}, layer(x))
     result = layer_spectrum(call, sweep_of(1e-2))
     assert result.spectral_norm is None and word in result.gap
+
+
+class OnlyBackward(torch.autograd.Function):
+    """A right backward pass that cannot be differentiated again, and no forward mode."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.tanh().cumsum(0)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g.flip(0).cumsum(0).flip(0) * (1 - x.tanh() ** 2)
+
+
+def sampled(x):
+    """No forward mode: torch has none for this kernel."""
+    grid = torch.stack(torch.meshgrid(torch.linspace(-1, 1, 7), torch.linspace(-1, 1, 6), indexing="ij"), -1)
+    return F.grid_sample(x, grid.to(x.dtype)[None], align_corners=False)
+
+
+@pytest.mark.parametrize(
+    ("function", "twin", "shape", "way"),
+    [
+        (lambda x: x.cumsum(0).sin(), None, (8, 8), "jvp"),
+        (sampled, None, (1, 1, 7, 7), "double backward"),
+        (OnlyBackward.apply, lambda x: x.tanh().cumsum(0), (7, 7), "finite difference"),
+    ],
+)
+def test_the_generic_way_takes_the_first_derivative_that_works(function, twin, shape, way):
+    x = normal(*shape)
+    call = LayerCall("unknown", None, function, (x,), {}, function(x))
+    found = layer_spectrum(call, sweep_of())
+    assert way in found.spectral_norm.method
+    truth = dense_spectrum(twin or function, x).spectral_norm
+    assert found.spectral_norm.value == pytest.approx(truth, rel=1e-3)
 
 
 class Straight(torch.autograd.Function):

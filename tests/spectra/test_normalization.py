@@ -71,3 +71,27 @@ class Root(nn.Module):
 def test_hand_written_rms_norm_matches_dense(shape):
     assert_dense(drawn(Root(shape[-1])), normal(*shape))
     assert_dense(Root(shape[-1]), normal(*shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 2, 2, 2), (3, 4, 1, 2, 2), (2, 4, 3, 1, 1), (1, 4, 2, 3, 2), (2, 4, 1, 1, 3)])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_volumes_matches_dense(shape, training):
+    assert_dense(drawn(nn.BatchNorm3d(4)).train(training), 2 * normal(*shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:])
+def test_stored_statistics_of_instance_norm_match_dense(shape):
+    layer = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d}[len(shape)](4, affine=True, track_running_stats=True)
+    drawn(layer).running_var.copy_(normal(4, seed=3).square() + 0.1)
+    assert_dense(layer.eval(), normal(*shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 4, 5), (1, 6), (4, 2, 2, 3), (7, 3)])
+def test_weight_normalization_matches_dense(shape):
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(shape[-1], 4))
+    assert_dense(layer, normal(*shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:])
+def test_local_response_normalization_matches_dense(shape):
+    assert_dense(nn.LocalResponseNorm(2), normal(*shape))

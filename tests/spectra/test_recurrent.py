@@ -40,6 +40,13 @@ def test_cell_matches_dense(cell, batch):
     assert_dense(drawn(cell(3, 4)), normal(batch, 3), normal(batch, 4, seed=1))
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 9])
+def test_lstm_cell_matches_dense(batch):
+    layer, x, h, c = drawn(nn.LSTMCell(3, 4)), normal(batch, 3), normal(batch, 4, seed=1), normal(batch, 4, seed=2)
+    twin = copy.deepcopy(layer).double()
+    assert_dense(layer, x, (h, c), twin=dense_spectrum(lambda x, h, c: twin(x, (h, c)), x, h, c))
+
+
 @pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_reach_through_time_matches_dense(cell, batch_first):
