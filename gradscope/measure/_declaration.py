@@ -107,7 +107,7 @@ def _takes_nothing(method: Callable[..., object]) -> bool:
 
 def _deviation(parameter: Tensor) -> Estimate:
     values = parameter if parameter.dtype in (torch.float32, torch.float64) else parameter.float()
-    return Estimate.exact(math.sqrt(moments_of(values)[2].item()), _METHOD, parameter.numel())
+    return Estimate.exact(math.sqrt(moments_of(values)[2]), _METHOD, parameter.numel())
 
 
 def _defaults(twin: nn.Module, wanted: Collection[str]) -> dict[str, Estimate]:

@@ -32,7 +32,7 @@ def draw_of(weight: Tensor, *, units: int | None, padding: int | None = None) ->
 def _draw_of(weight: Tensor, units: int | None, padding: int | None) -> Draw:
     values = weight if weight.dtype in (torch.float32, torch.float64) else weight.float()
     n = values.numel()
-    mean, _, variance, largest, zeros, nonfinite = moments_of(values).tolist()
+    mean, _, variance, largest, zeros, nonfinite = moments_of(values)
     kurtosis, octaves = _shape(values, mean)
     constant, zero, duplicate = _units(values.movedim(units, 0).flatten(1)) if units is not None else (None,) * 3
     return Draw(

@@ -17,10 +17,10 @@ from gradscope.spectra import LayerSpectrum, Sweep, layer_spectrum
 
 @dataclass(slots=True)
 class _Record:
-    """What one layer gave so far; numbers stay on the device until the end."""
+    """What one layer gave so far; quantities stay on the device until the end."""
 
-    activation: Tensor | None = None
-    gradient: Tensor | None = None
+    activation: tuple[float, ...] | None = None
+    gradient: tuple[float, ...] | None = None
     elements: int = 0
     spectrum: LayerSpectrum | None = None
     names: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Instruments:
     def silent(self) -> frozenset[int]:
         """Indices of the layers whose output was zero in every element."""
         shown = [(i, r.activation) for i, r in self._records.items() if r.activation is not None]
-        return frozenset(i for i, moments in shown if moments[4].item() == 1.0)
+        return frozenset(i for i, moments in shown if moments[4] == 1.0)
 
     def layers(self, nodes: Sequence[LayerNode]) -> tuple[tuple[LayerProfile, ...], tuple[Gap, ...]]:
         """What was measured, layer by layer, and the layers whose Jacobian could not be analysed."""
@@ -104,8 +104,8 @@ class Instruments:
         return tuple(profiles), tuple(gaps)
 
 
-def _moments(values: Tensor | None, elements: int) -> Moments | None:
-    return None if values is None else as_moments(values.tolist(), elements)
+def _moments(values: tuple[float, ...] | None, elements: int) -> Moments | None:
+    return None if values is None else as_moments(values, elements)
 
 
 def _plain(value: object) -> Tensor | None:

@@ -11,8 +11,7 @@ from gradscope.measure._moments import as_moments, moments_of
 
 def check(x: torch.Tensor, rtol: float = 1e-6) -> None:
     exact = x.double().numpy().ravel()
-    found = as_moments(moments_of(x).tolist(), x.numel())
-    print(found)
+    found = as_moments(moments_of(x), x.numel())
 
     assert found.mean.value == pytest.approx(exact.mean(), rel=rtol, abs=rtol * np.abs(exact).max())
     assert found.second_moment.value == pytest.approx((exact**2).mean(), rel=rtol)
@@ -40,12 +39,12 @@ def test_zeros_are_counted_beyond_what_float32_can_count() -> None:
     x = torch.ones(17_000_001)
     x[::17] = 0
 
-    assert moments_of(x)[4].item() == pytest.approx((x == 0).double().mean().item(), abs=1e-12)
+    assert moments_of(x)[4] == pytest.approx((x == 0).double().mean().item(), abs=1e-12)
 
 
 def test_nonfinite_elements_are_counted_and_left_out() -> None:
     x = torch.tensor([1.0, 3.0, math.inf, math.nan])
-    found = as_moments(moments_of(x).tolist(), 4)
+    found = as_moments(moments_of(x), 4)
 
     assert found.mean.value == 2
     assert found.nonfinite_fraction.value == 0.5
@@ -53,7 +52,7 @@ def test_nonfinite_elements_are_counted_and_left_out() -> None:
 
 
 def test_nothing_but_nan_is_a_result() -> None:
-    found = as_moments(moments_of(torch.full((3,), math.nan)).tolist(), 3)
+    found = as_moments(moments_of(torch.full((3,), math.nan)), 3)
 
     assert found.mean.status == "nonfinite"
     assert found.nonfinite_fraction.value == 1
