@@ -54,7 +54,7 @@ def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
         return [Estimate.exact(value) for value in _gram_norms(matrices)]
     is_narrow = max(matrices.shape[-2:]) >= _NARROW * side
-    goal = sweep.goal(coarse=8 if is_narrow else 14, fine=12 if is_narrow else 28)
+    goal = sweep.goal(coarse=8 if is_narrow else 16, fine=12 if is_narrow else 28)
     matrices = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT
     if len(matrices) > 1:
         start = sweep.start(len(matrices), matrices.shape[2], like=matrices)
