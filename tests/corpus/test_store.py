@@ -35,7 +35,7 @@ def test_outcomes_are_those_of_the_configurations_in_balanced_shares(rows: list[
     declared = Counter(config.family for config in found.values())
     trained = Counter(row.family for row in rows)
     shares = {family: trained[family] / declared[family] for family in declared}
-    assert min(shares.values()) > 0.5 * max(shares.values()), shares
+    assert min(shares.values()) > 0.7, shares
     for row in rows:
         config = found[row.key]
         stored = (row.task, row.loss, row.inputs, row.targets, row.batch_size)
@@ -59,14 +59,15 @@ def test_a_run_ends_early_only_where_it_learned_or_broke(rows: list[Row]) -> Non
 def test_the_outcomes_hold_every_label_in_what_is_fitted_and_in_what_is_judged(rows: list[Row]) -> None:
     counts = Counter((split.role(row), label(row).outcome) for row in rows)
     assert all(
-        counts[role, outcome] >= 5 for role in ("fit", "judge") for outcome in ("trains", "degraded", "never")
+        counts[role, outcome] >= 20 for role in ("fit", "judge") for outcome in ("trains", "degraded", "never")
     ), counts
 
 
-def test_the_reference_error_is_what_reference_models_reach(rows: list[Row]) -> None:
+def test_the_reference_error_is_what_some_reference_model_reaches(rows: list[Row]) -> None:
+    declared = Counter(config.task for config in configs().values() if config.family == "reference")
     for name, expected in REFERENCE.items():
         reached = [label(row).score for row in rows if row.family == "reference" and row.task == name]
-        assert all(score < 0.25 for score in reached), (name, expected, reached)
+        assert len(reached) < declared[name] or min(reached) < 0.25, (name, expected, reached)
 
 
 def test_the_file_is_small() -> None:
