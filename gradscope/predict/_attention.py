@@ -37,7 +37,7 @@ from gradscope.predict._heads import (
 from gradscope.predict._table import Change, Table, along, change, refined
 from gradscope.predict._view import single
 
-ENTRIES = 1_000_000  # of the sampled scores: sets how many heads are drawn
+ENTRIES = 500_000  # of the sampled scores: sets how many heads are drawn
 FEWEST, MOST = 8, 256  # heads
 LONGEST = 4096  # keys that are drawn
 

@@ -14,6 +14,7 @@ from gradscope.predict._axes import Array, Axis
 from gradscope.predict._table import along
 
 Indices = NDArray[np.intp]
+JITTER = 1e-9  # of its trace, on the diagonal of a Gram matrix that may be singular
 ROWS = 24  # queries that are drawn, at least, where there are as many
 
 
@@ -57,7 +58,9 @@ def bilinear(left: Kernel, right: Kernel, count: int, rng: np.random.Generator) 
         squares = np.repeat(right.second[: len(right.axis.groups)], right.axis.groups)
         return factors @ (keys * _to_norm(keys, squares, right.width, -2))
     gram = factors @ factors.transpose(0, 2, 1)
-    roots = _square_root(gram)
+    index = np.arange(len(rows))
+    gram[:, index, index] += JITTER * np.trace(gram, axis1=1, axis2=2)[:, None] + 1e-300
+    roots = np.linalg.cholesky(gram)
     return roots @ _correlated(right, (count, len(rows)), rng)
 
 
