@@ -8,6 +8,7 @@ from typing import Any
 
 from gradscope.report import _words
 from gradscope.report._format import output_format
+from gradscope.report._isometry import isometry
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._scale import depth_layers, rms
@@ -50,6 +51,7 @@ def html_page(report: Report, look: Look) -> str:
         accepted=[v for v in report.verifications if v.accepted],
         rejected=[v for v in report.verifications if not v.accepted],
         theory=facts(report),
+        jacobian=isometry(report),
         twins=predicted_layers(report) if report.measured is not None else {},
         width=WIDTH,
         height=HEIGHT,
