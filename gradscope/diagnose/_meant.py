@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from gradscope.config import Config
 from gradscope.diagnose._draws import SUMMING
-from gradscope.diagnose._signal import decades
+from gradscope.diagnose._signal import decades, gradient_norm, trunk
 from gradscope.schema import ParameterProfile, Profile
 
 
@@ -18,17 +20,25 @@ def _is_weight(parameter: ParameterProfile) -> bool:
 
 
 def meant_decades(profile: Profile, config: Config) -> float:
-    """Decades of signal that scales of branches take away where no path leads round them.
+    """Decades of gradient that scales of branches take away where no path leads round them.
 
     A layer scale (Touvron et al. 2021, arXiv:2103.17239) multiplies a residual branch with 1e-1 to 1e-6 at first. The
     identity beside it carries the signal, unless that is a token of the model's own, which only listens to the data
-    through such branches. What the largest of these scales takes away is then meant, and soon learned back.
+    through such branches. Of what is lost between two layers of the trunk, as much is meant as the largest of the
+    small scales between them takes away, and soon learned back.
     """
     scales = {p.name: abs(p.draw.mean.value) for p in profile.parameters if p.draw is not None and _is_small(p, config)}
     scaled = {layer.node.index: scales[n] for layer in profile.layers for n in layer.node.parameters if n in scales}
-    if not scaled or _is_reached(profile, set(scaled)):
+    if not scaled:
         return 0.0
-    return -decades(max(scaled.values()))
+    starts = [layer for layer in profile.layers if layer.node.kind == "input" and layer.gradient is not None]
+    meant = 0.0
+    for before, layer in pairwise([*starts[:1], *trunk(profile)]):
+        between = [scale for i, scale in scaled.items() if before.node.index < i < layer.node.index]
+        left = gradient_norm(before) / gradient_norm(layer) if between and gradient_norm(layer) > 0 else 1.0
+        if 0 < left < 1:
+            meant += min(-decades(left), -decades(max(between)))
+    return meant
 
 
 def _is_small(parameter: ParameterProfile, config: Config) -> bool:
@@ -40,13 +50,3 @@ def _is_small(parameter: ParameterProfile, config: Config) -> bool:
 
 
 _ROUNDING = 1e-6  # relative
-
-
-def _is_reached(profile: Profile, cut: set[int]) -> bool:
-    """Whether an output depends on an input by a path outside of the cut."""
-    reached: set[int] = set()
-    for layer in profile.layers:
-        node = layer.node
-        if node.kind == "input" or (node.index not in cut and any(i in reached for i in node.inputs)):
-            reached.add(node.index)
-    return any(i in reached for i in profile.outputs)

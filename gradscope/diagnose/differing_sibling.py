@@ -20,7 +20,7 @@ def differing_sibling(profile: Profile, config: Config) -> Iterator[Finding]:
     by a loop of the initializer keeps another scale, and nothing else tells.
 
     ## How it is decided
-    Siblings have the same name up to the indices of layers, the same shape and the same layer kind. If most of them
+    Siblings have the same name up to the indices of layers, the same role, and modules of the same shapes. If most of them
     agree in standard deviation and mean, those that do not are named. A schedule over depth, where no majority
     agrees, is no finding.
 
@@ -30,10 +30,14 @@ def differing_sibling(profile: Profile, config: Config) -> Iterator[Finding]:
     ## References
     Ben Braiek & Khomh 2023, TheDeepChecker (arXiv:2204.00694), for testing the variance of draws.
     """
-    groups: dict[tuple[str, tuple[int, ...], str], list[ParameterProfile]] = defaultdict(list)
+    shapes: dict[str, list[tuple[int, ...]]] = defaultdict(list)  # of all parameters of a module: a bias has its fan
+    for parameter in profile.parameters:
+        shapes[_owner(parameter)].append(parameter.shape)
+    groups: dict[tuple[object, ...], list[ParameterProfile]] = defaultdict(list)
     for parameter in profile.parameters:
         if parameter.draw is not None and parameter.use is not None and parameter.trainable:
-            groups[family(parameter.name), parameter.shape, parameter.use.role].append(parameter)
+            key = family(parameter.name), parameter.shape, parameter.use.role, *shapes[_owner(parameter)]
+            groups[key].append(parameter)
     for siblings in groups.values():
         outliers = _outliers(siblings, config)
         if outliers:
@@ -52,6 +56,10 @@ def differing_sibling(profile: Profile, config: Config) -> Iterator[Finding]:
                 evidence={"std": outliers[0].draw.std, "usual_std": usual.draw.std},
                 threshold=config.conforming_deviation,
             )
+
+
+def _owner(parameter: ParameterProfile) -> str:
+    return parameter.name.rpartition(".")[0]
 
 
 def _outliers(siblings: Sequence[ParameterProfile], config: Config) -> list[ParameterProfile]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._draws import agrees, families, uncertainty
+from gradscope.diagnose._draws import agrees, families, family, uncertainty
 from gradscope.schema import Estimate, Finding, ParameterProfile, Profile
 
 
@@ -26,9 +26,9 @@ def unapplied_initialization(profile: Profile, config: Config) -> Iterator[Findi
     initializer draws parameters of certain names with one standard deviation, these parameters exist, and they have
     the one that the same initializer leaves when it is run again over a twin of the model. By module: the model's
     initializer, run again, leaves another standard deviation than the module's own `reset_parameters`, and the
-    parameter has that of `reset_parameters`. Standard deviations differ if they do so by more than the relative
-    threshold and by more standard errors than the draws explain; a parameter too small to tell a factor of two apart
-    is left out of the second kind.
+    parameter and all its siblings in other layers have that of `reset_parameters`. Standard deviations differ if they
+    do so by more than the relative threshold and by more standard errors than the draws explain; a parameter too small
+    to tell a factor of two apart is left out of the second kind.
 
     ## What to do
     By name: compare the condition with the names of `model.named_parameters()`, prefixes included. By module: call the
@@ -38,22 +38,14 @@ def unapplied_initialization(profile: Profile, config: Config) -> Iterator[Findi
     Radford et al. 2019 (GPT-2) for the scaling; Ben Braiek & Khomh 2023 (arXiv:2204.00694) for testing draws.
     """
     by_line: dict[str, list[ParameterProfile]] = {}
-    skipped: list[ParameterProfile] = []
+    by_family: dict[str, list[ParameterProfile]] = {}
     for parameter in profile.parameters:
-        declared, realised = parameter.declaration, parameter.draw
-        if realised is None or declared.by_initializer is None:
-            continue
-
-        def is_drawn_as(other: Estimate, parameter: ParameterProfile = parameter) -> bool:
-            assert parameter.draw is not None
-            return agrees(parameter.draw.std, other, parameter.draw.kurtosis, config)
-
-        as_run = is_drawn_as(declared.by_initializer)
-        if declared.by_name is not None and as_run and not is_drawn_as(declared.by_name):
-            by_line.setdefault(declared.by_name.method, []).append(parameter)
-        is_telling = uncertainty(realised.std.n, realised.kurtosis, config) < math.log(2)
-        if declared.by_default is not None and is_telling and is_drawn_as(declared.by_default) and not as_run:
-            skipped.append(parameter)
+        by_family.setdefault(family(parameter.name), []).append(parameter)
+        if _is_unreached(parameter, config):
+            assert parameter.declaration.by_name is not None
+            by_line.setdefault(parameter.declaration.by_name.method, []).append(parameter)
+    whole = [siblings for siblings in by_family.values() if all(_is_default(p, config) for p in siblings)]
+    skipped = [p for siblings in whole for p in siblings if _is_skipped(p, config)]
     for line, parameters in by_line.items():
         yield _finding(
             parameters,
@@ -68,6 +60,33 @@ def unapplied_initialization(profile: Profile, config: Config) -> Iterator[Findi
             config,
             "the model's initializer leaves that, and they have what their module's reset_parameters left",
         )
+
+
+def _is_unreached(parameter: ParameterProfile, config: Config) -> bool:
+    """Whether the source names another standard deviation than the one that its initializer leaves, and left."""
+    by_name, by_initializer = parameter.declaration.by_name, parameter.declaration.by_initializer
+    if by_name is None or by_initializer is None:
+        return False
+    return _is_drawn_as(parameter, by_initializer, config) and not _is_drawn_as(parameter, by_name, config)
+
+
+def _is_default(parameter: ParameterProfile, config: Config) -> bool:
+    """Whether a parameter can be what its module left."""
+    by_default = parameter.declaration.by_default
+    return by_default is not None and _is_drawn_as(parameter, by_default, config)
+
+
+def _is_skipped(parameter: ParameterProfile, config: Config) -> bool:
+    """Whether a parameter that is what its module left is plainly not what the initializer leaves."""
+    draw, by_initializer = parameter.draw, parameter.declaration.by_initializer
+    if draw is None or by_initializer is None or uncertainty(draw.std.n, draw.kurtosis, config) > math.log(2):
+        return False
+    return not _is_drawn_as(parameter, by_initializer, config)
+
+
+def _is_drawn_as(parameter: ParameterProfile, other: Estimate, config: Config) -> bool:
+    draw = parameter.draw
+    return draw is not None and agrees(draw.std, other, draw.kurtosis, config)
 
 
 def _finding(parameters: list[ParameterProfile], declared: Estimate | None, config: Config, why: str) -> Finding:

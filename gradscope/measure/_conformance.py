@@ -67,7 +67,7 @@ def _owners(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _copies(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """(name, name of an earlier parameter with the same elements), of parameters that are no constants.
+    """(name, name of an earlier parameter with the same elements), of parameters that were drawn.
 
     Random tensors that agree in shape, first and last element are compared in full.
     """
@@ -78,5 +78,13 @@ def _copies(model: nn.Module) -> Iterator[tuple[str, str]]:
         flat = parameter.detach().flatten()
         first, last = flat[0].item(), flat[-1].item()
         earlier = seen.setdefault((parameter.shape, first, last), (name, flat))
-        if earlier[0] != name and torch.equal(earlier[1], flat) and not bool((flat == flat[0]).all()):
+        if earlier[0] != name and torch.equal(earlier[1], flat) and _is_random(flat):
             yield name, earlier[0]
+
+
+def _is_random(values: Tensor) -> bool:
+    """Whether there are many different numbers, as in a draw and not in an identity or a table of positions."""
+    return values.unique().numel() > min(_FEW, values.numel() // 2)
+
+
+_FEW = 64
