@@ -20,8 +20,8 @@ def differing_sibling(profile: Profile, config: Config) -> Iterator[Finding]:
     by a loop of the initializer keeps another scale, and nothing else tells.
 
     ## How it is decided
-    Siblings have the same name up to the indices of layers, the same role, and modules of the same shapes. If most of them
-    agree in standard deviation and mean, those that do not are named. A schedule over depth, where no majority
+    Siblings have the same name up to the indices of layers, the same role, and modules of the same shapes. If most of
+    them agree in standard deviation and mean, those that do not are named. A schedule over depth, where no majority
     agrees, is no finding.
 
     ## What to do
