@@ -87,11 +87,12 @@ def layer_density(call: LayerCall, sweep: Sweep, *, probes: int = 4, steps: int 
     """
     inputs = data(call)
     operator = linearize(replay(call, inputs), [real(x) for x in inputs], sweep.generator)
-    sides = operator.matvec, operator.rmatvec
-    sides = sides if operator.columns <= operator.rows else sides[::-1]
+    forth, back = operator.matvec, operator.rmatvec
+    if operator.rows < operator.columns:
+        forth, back = back, forth
     goal = _lanczos.fixed(steps)
     starts = (sweep.start(min(operator.rows, operator.columns), like=inputs[0]) for _ in range(probes))
-    return log_density([_lanczos.solve(*sides, start, goal)[0] for start in starts])
+    return log_density([_lanczos.solve(forth, back, start, goal)[0] for start in starts])
 
 
 def _over(values: Sequence[float], least: float = -math.inf) -> Estimate:
@@ -99,5 +100,5 @@ def _over(values: Sequence[float], least: float = -math.inf) -> Estimate:
     count, mean = len(values), statistics.fmean(values)
     if count == 1:
         return Estimate(mean, least, math.inf, "lanczos quadrature", 1)
-    half = student.ppf((1 + _LEVEL) / 2, count - 1) * statistics.stdev(values) / math.sqrt(count)
+    half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * statistics.stdev(values) / math.sqrt(count)
     return Estimate(mean, max(least, mean - half), mean + half, "lanczos quadrature", count)
