@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gradscope.load.target import parse
+from gradscope.load.target import parse, setting
 from gradscope.schema import GradscopeError
 
 
@@ -61,3 +63,37 @@ def test_arguments_are_never_executed(tmp_path, monkeypatch):
     with pytest.raises(GradscopeError, match="literals"):
         parse("pkg.mod:f(open('made', 'w'))")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("depth=3", ("depth", 3)),
+        ("act=relu", ("act", "relu")),
+        ("widths=[1, 2]", ("widths", [1, 2])),
+        ("x=", ("x", "")),
+    ],
+)
+def test_a_setting_is_a_name_and_a_literal_or_text(text: str, expected: tuple[str, object]) -> None:
+    assert setting(text) == expected
+
+
+@pytest.mark.parametrize("text", ["depth", "=3", ""])
+def test_a_setting_without_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(GradscopeError, match="num_hidden_layers=126"):
+        setting(text)
+
+
+def test_settings_become_arguments_of_a_call_and_values_of_a_configuration() -> None:
+    called = parse("timm:resnet18(num_classes=3)").changed({"in_chans": 1, "num_classes": 5})
+    configured = parse("hf:gpt2").changed({"n_layer": 2})
+
+    assert called.kwargs == {"num_classes": 5, "in_chans": 1} and called.is_call
+    assert configured.settings == {"n_layer": 2} and not configured.kwargs
+
+
+def test_settings_need_something_that_takes_them(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("")
+    with pytest.raises(GradscopeError, match="--set must know"):
+        parse(str(file)).changed({"depth": 3})

@@ -82,3 +82,13 @@ def test_timm_models_are_built_without_their_weights(monkeypatch):
     assert asked == [(("resnet18.a1_in1k",), {"pretrained": False, "num_classes": 7})]
     with pytest.raises(GradscopeError, match=r"timm has no model 'resnet19'; similar names: resnet18"):
         factory(parse("timm:resnet19"))
+
+
+def test_settings_replace_values_of_a_configuration():
+    model = factory(parse("hf:gpt2").changed({"n_layer": 1, "n_embd": 24, "n_head": 2, "vocab_size": 50}))()
+    assert len(model.transformer.h) == 1 and model.transformer.wte.weight.shape == (50, 24)
+
+
+def test_a_setting_that_a_configuration_does_not_have_is_refused_with_similar_ones():
+    with pytest.raises(GradscopeError, match="n_layer"):
+        factory(parse("hf:gpt2").changed({"n_layers": 1}))
