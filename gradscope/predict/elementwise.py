@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from gradscope.predict import _by_hand as by_hand
+from gradscope.predict._combine import multiplied
 from gradscope.predict._gaussian import evaluated, lineage_of, table_of
+from gradscope.predict._pieces import taken
 from gradscope.predict._rules import Call, rule
 from gradscope.predict._table import Table
 
@@ -25,6 +28,15 @@ def elementwise(call: Call) -> Table:
         return call.function(*call.args[:position], t, *call.args[position + 1 :], **call.kwargs)
 
     return by_hand.mapped(call.name, x, applied(x, run), call.given(1, "exponent"))
+
+
+@rule("glu")
+def gated(call: Call) -> Table:
+    """One half times the sigmoid of the other."""
+    x = call.args[0]
+    dim = call.given(1, "dim", -1) % len(x.dims)
+    half = x.shape[dim] // 2
+    return multiplied(taken(x, dim, 0, half), applied(taken(x, dim, half, half), torch.sigmoid))
 
 
 def applied(x: Table, function: Callable[[Tensor], Tensor]) -> Table:

@@ -11,7 +11,7 @@ from gradscope.predict._axes import Array
 from gradscope.predict._gaussian import lineage_of
 from gradscope.predict._grid import grid
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, agreeing_average, independent, pair_average
+from gradscope.predict._table import Table, agreeing_average, constant, independent, pair_average
 
 SAMPLES = 1 << 20  # entries drawn
 
@@ -42,7 +42,18 @@ def top_k(call: Call) -> Sequence[Table | None]:
     x, count = call.args[:2]
     is_largest = call.given(3, "largest", True)
     dim = call.given(2, "dim", -1) % len(x.dims)
-    return [_top(x, dim, int(count), call.shape, sign=1.0 if is_largest else -1.0), None]
+    positions = constant(call.shapes[1], 0.0)
+    positions.notes["positions_of"] = (dim, 1.0 if is_largest else -1.0)
+    return [_top(x, dim, int(count), call.shape, sign=1.0 if is_largest else -1.0), positions]
+
+
+@rule("gather")
+def gather(call: Call) -> Table:
+    """Entries at the positions of the largest, of the same tensor or of one that only differs by a small bias."""
+    x, dim, index = call.args[:3]
+    if "positions_of" not in index.notes or index.notes["positions_of"][0] != dim % len(x.dims):
+        raise NoRule("an index that depends on data")
+    return _top(x, dim % len(x.dims), call.shape[dim], call.shape, sign=index.notes["positions_of"][1])
 
 
 def _top(x: Table, dim: int, count: int, shape: tuple[int, ...], *, sign: float) -> Table:

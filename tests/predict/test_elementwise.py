@@ -18,3 +18,7 @@ def test_one_layer_of_each(activation: type[nn.Module]) -> None:
 def test_three_layers_deep(activation: type[nn.Module]) -> None:
     layers = lambda: (m for _ in range(3) for m in (nn.Linear(256, 256), activation()))  # noqa: E731
     agree(lambda: nn.Sequential(*layers()), random(32, 256))
+
+
+def test_a_gated_linear_unit() -> None:
+    agree(lambda: nn.Sequential(nn.Linear(256, 256), nn.GLU()), 2 * random(32, 256))
