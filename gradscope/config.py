@@ -117,7 +117,7 @@ class Config:
     prediction_seconds: float = 5.0  # of CPU time that theory beside a measurement may take forward; 0 leaves it out
     attempt_steps: int = 40  # forward and backward passes of the verdict's trial steps
     attempt_samples: int = 8  # of an example batch that trial steps may try to learn by heart
-    attempt_seconds: float = 10.0  # of one CPU thread, as estimated: where they would cost more, none is tried
+    attempt_seconds: float = 20.0  # of one CPU thread, as estimated: where they would cost more, none is tried
     timeout: float = 600.0  # seconds a target may take in its own process
     memory: float = 16.0  # GiB of address space a target may take beyond what torch itself maps
     file_size: float = 1.0  # GiB a target may write into one file

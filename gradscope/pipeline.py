@@ -17,7 +17,7 @@ from gradscope import config as configuration
 from gradscope import diagnose
 from gradscope.config import Config
 from gradscope.cost import step_seconds, threads_for
-from gradscope.schema import Environment, Finding, Gap, GradscopeError, LayerGraph, Profile, Report, Subject
+from gradscope.schema import Attempt, Environment, Finding, Gap, GradscopeError, LayerGraph, Profile, Report, Subject
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -124,9 +124,11 @@ def audit(
         graph, profile = _measure(subject, config, progress)
     with _timed(seconds, "predict"):
         profile, predicted, unpredicted = _beside(subject, profile, config)
+    untried: tuple[Gap, ...] = ()
     if trial_steps:
         with _timed(seconds, "trial steps"):
-            profile = _tried(subject, profile, config, optimizer, learning_rate)
+            attempts, untried = _attempts(subject, profile, config, optimizer, learning_rate)
+            profile = replace(profile, attempts=attempts)
     findings = diagnose.findings(profile, config, select=select, ignore=ignore)
     verifications, recipe = (), {}
     if prescribe and findings:
@@ -151,7 +153,7 @@ def audit(
         findings=findings,
         verifications=verifications,
         recipe=recipe,
-        gaps=(*profile.gaps, *unpredicted),
+        gaps=(*profile.gaps, *unpredicted, *untried),
         seconds=seconds,
     )
 
@@ -316,25 +318,21 @@ def _measure(subject: Subject, config: Config, progress: Progress | None) -> tup
         return measure.profile(subject, capture.graph, config, progress)
 
 
-def _tried(
+def _attempts(
     subject: Subject, profile: Profile, config: Config, optimizer: str | None, learning_rate: float | None
-) -> Profile:
-    """The profile with what a handful of training steps came to, or with the reason why there are none."""
+) -> tuple[tuple[Attempt, ...], tuple[Gap, ...]]:
+    """What a handful of training steps came to, or the reason why there are none."""
     from gradscope import measure
 
-    samples = profile.network["samples"]
-    if subject.batches is None and not samples.is_above(config.attempt_samples - 0.5):
-        few = Gap("trial steps", f"the example batch has fewer than {config.attempt_samples} samples; give batches")
-        return replace(profile, gaps=(*profile.gaps, few))
+    if subject.batches is None and not profile.network["samples"].is_above(config.attempt_samples - 0.5):
+        few = f"the example batch has fewer than {config.attempt_samples} samples; give batches"
+        return (), (Gap("trial steps", few),)
     step = step_seconds([layer.node for layer in profile.layers], subject.info.trainable_parameters)
     if config.attempt_steps * step > config.attempt_seconds:
-        missed = Gap("trial steps", f"{config.attempt_steps} of them would take more than {config.attempt_seconds:g} s")
-        return replace(profile, gaps=(*profile.gaps, missed))
+        long = f"{config.attempt_steps} of them would take more than {config.attempt_seconds:g} s"
+        return (), (Gap("trial steps", long),)
     with threads_for(step):
-        attempts, gaps = measure.attempts(
-            subject, steps=config.attempt_steps, optimizer=optimizer, learning_rate=learning_rate
-        )
-    return replace(profile, attempts=attempts, gaps=(*profile.gaps, *gaps))
+        return measure.attempts(subject, steps=config.attempt_steps, optimizer=optimizer, learning_rate=learning_rate)
 
 
 def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profile, Profile | None, tuple[Gap, ...]]:
