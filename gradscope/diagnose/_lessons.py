@@ -1,0 +1,42 @@
+"""What trial steps say, as features: each zero where they taught much and surely, and larger the less they did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import fmean
+
+from gradscope.diagnose._signal import decades
+from gradscope.learning import evidence, gaps, skills
+from gradscope.schema import Attempt, Profile
+
+MOST = 8.0
+"""Where a feature is cut off; most are decades."""
+
+
+def unproven(profile: Profile) -> float | None:
+    """How far from certain it is that trial steps taught something: `MOST` less the standard errors it is certain by.
+
+    What is certain is that the loss is lower with the right targets than with other samples', and that the error is.
+    """
+    return _best(profile, lambda attempt: MOST - min(MOST, max(0.0, evidence(attempt))))
+
+
+def ignorance(profile: Profile) -> float | None:
+    """How little trial steps taught: 1 - root of the share of the loss that depends on whose targets it is given."""
+    return _best(profile, lambda attempt: 1 - math.sqrt(max(0.0, fmean(gaps(attempt)))))
+
+
+def silence(profile: Profile) -> float | None:
+    """Decades below one of the share of the loss that depends, rightly or wrongly, on whose targets it is given."""
+    return _best(profile, lambda attempt: -max(-MOST, decades(fmean(map(abs, gaps(attempt))))))
+
+
+def unskilled(profile: Profile) -> float | None:
+    """1 - the best share of the error that depends on whose targets it is given; None for an unusual output."""
+    return _best(profile, lambda attempt: 1 - max(0.0, fmean(skills(attempt))) if attempt.errors else None)
+
+
+def _best(profile: Profile, of: Callable[[Attempt], float | None]) -> float | None:
+    found = [value for attempt in profile.attempts if attempt.mismatched and (value := of(attempt)) is not None]
+    return min(found) if found else None
