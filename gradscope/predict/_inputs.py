@@ -47,7 +47,7 @@ def _meta_tensor(tensor: Tensor, trace: Trace) -> Tensor:
     if tensor.device.type == "meta":
         return _attached(twin, _of_signal(Signal(tuple(tensor.shape))), trace)
     if not tensor.is_floating_point():
-        trace.know(twin, tensor)
+        trace.know(twin, tensor.clone())  # the model may write into its inputs
         return twin
     table = table_of_value(tensor)
     return _attached(twin, Table(table.dims, table.mean, table.second), trace)

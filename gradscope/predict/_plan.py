@@ -70,5 +70,5 @@ def _described(tensor: Tensor, recorder: Initializations) -> Tensor:
         parameter = nn.Parameter(empty, requires_grad=tensor.requires_grad)
         recorder.put(parameter, distribution.of_sample(tensor))
         return parameter
-    recorder.put_value(empty, tensor.detach())
+    recorder.put_value(empty, tensor.detach().cpu().clone())  # the model may write into its buffers
     return empty

@@ -28,6 +28,21 @@ def test_a_twin_knows_the_scale_of_every_weight_and_leaves_the_model_alone() -> 
     assert torch.equal(model.weight, before) and not model.weight.is_meta
 
 
+def test_a_prediction_changes_no_buffer_and_no_input() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.table = nn.BatchNorm1d(8), nn.Embedding(9, 8)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.table(ids.add_(1)))
+
+    model, ids = Counting(), torch.zeros(16, dtype=torch.int64)
+    predict.forward(predict.twin(model), (ids,))
+    assert not ids.any()
+    assert model.norm.num_batches_tracked == 0
+
+
 def test_a_twin_of_a_trained_batch_norm_uses_its_running_statistics() -> None:
     model = nn.BatchNorm1d(64).eval()
     with torch.no_grad():
