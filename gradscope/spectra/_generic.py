@@ -46,7 +46,7 @@ def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep
     kind = operator.method if len(inputs) == 1 else f"{operator.method}, jointly in {len(inputs)} inputs"
     if min(operator.rows, operator.columns) <= _DENSE:
         return _dense(operator, inputs[0], f"dense ({kind})")
-    goal = sweep.goal(coarse=12, fine=28, early=4)
+    goal = sweep.goal(coarse=16, fine=28, early=4)
     sides = (
         (operator.matvec, operator.rmatvec)
         if operator.columns <= operator.rows

@@ -103,7 +103,7 @@ def bidiagonalize(
 def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> _lanczos.Goal:
     if iterations is not None:
         return _lanczos.fixed(iterations, probability)
-    goal = _lanczos.Goal(tolerance, probability, is_certified, first=12, early=4)
+    goal = _lanczos.Goal(tolerance, probability, is_certified, first=16, early=4)
     return goal if goal.is_coarse else replace(goal, first=28)
 
 
