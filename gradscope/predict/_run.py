@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +81,8 @@ def forward(
     for name, value in named.items():
         for i, tensor in enumerate(tensors_in(value)):
             layers.add_input(tensor, f"{name}_{i}" if i else name)
-    with torch.no_grad(), torch.device("meta"), layers.watching(), trace:
+    ignored = np.errstate(over="ignore", invalid="ignore")
+    with ignored, torch.no_grad(), torch.device("meta"), layers.watching(), trace:
         returned = plan.model(*args, **named)
     output = _logits(returned)
     output = main_tensor(returned) if output is None else output
@@ -98,8 +100,9 @@ def profile(run: Forward, *, loss: Loss = "unit") -> Profile:
     """
     table = run.trace.table(run.output)
     seed = cotangent(table, loss)
-    propagate(table, seed.gradient)
-    return assemble(run, seed)
+    with np.errstate(over="ignore", invalid="ignore"):  # an exploding model is one of the answers
+        propagate(table, seed.gradient)
+        return assemble(run, seed)
 
 
 def loss_of(run: Forward, name: str | None) -> tuple[Loss, str]:
