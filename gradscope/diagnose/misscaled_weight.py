@@ -75,6 +75,17 @@ def _ratio(parameter: ParameterProfile) -> float | None:
     return parameter.rms.value * math.sqrt(use.fan_in) / (use.gain or 1.0)
 
 
+def _settled(parameter: ParameterProfile, ratio: float) -> float:
+    """The ratio along a path, where a squashing activation lets the signal shrink until its gain is that at zero.
+
+    For tanh every scale from 1 to 1 / rms tanh(z) keeps some variance: that is the ordered side of its critical line.
+    """
+    use = parameter.use
+    if use is None or use.follower not in _SQUASHING or ratio >= 1:
+        return ratio
+    return min(1.0, ratio * (use.gain or 1.0))
+
+
 def _limit(parameter: ParameterProfile, config: Config) -> float:
     is_normalized = parameter.use is not None and parameter.use.follower == "norm"
     return (config.overscaled_before_norm if is_normalized else config.overscaled_weight).value
@@ -90,6 +101,7 @@ def _is_for_gradients(parameter: ParameterProfile, above: float) -> bool:
 
 _SCALED = ("matrix", "residual", "head", "recurrent")  # vocabularies and routers are judged by their scores
 _SLACK = 1.5  # gain of one activation in place of another's
+_SQUASHING = ("tanh", "softsign", "hardtanh")  # odd, with slope 1 at zero
 _WAVES = ("sin", "cos")  # the scale sets a frequency
 _ENDS = ("output", "add", "mul", "sigmoid", "norm")  # small weights before these are a choice
 
@@ -113,7 +125,7 @@ def _paths(profile: Profile, config: Config, weights: dict[str, float]) -> Itera
             scaled = (by_name[n] for n in layer.node.parameters if n in weights)
             stretch += [p for p in scaled if p.use is not None and p.use.role == "matrix" and p.use.follower != "norm"]
             continue
-        total = sum(decades(weights[p.name]) for p in stretch)
+        total = sum(decades(_settled(p, weights[p.name])) for p in stretch)
         if len(stretch) > 1 and abs(total) > threshold.value:
             each = 10 ** (total / len(stretch))
             yield Finding(
