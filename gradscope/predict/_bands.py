@@ -23,6 +23,7 @@ from gradscope.predict._grid import grid
 from gradscope.predict._table import Table, agreeing_average, diagonal, firsts, pair_average, seconds
 
 GUESS = math.log(4.0) ** 2  # variance of the logarithm behind an operator without a rule: a factor 16 either way
+SMALLEST = 1e-150  # a second moment whose square is not zero
 _STEP = 0.2  # change of the logarithm of a variance by which responses are taken
 
 
@@ -164,7 +165,7 @@ def _combined(parts: list[Fluctuation], shares: list[float]) -> Fluctuation:
 def _sampling(table: Table) -> tuple[float, float]:
     """Relative variance of the average of squares, given the kernel: over all entries, and over one sample's."""
     moment = table.second_moment
-    if moment <= 0:
+    if moment <= SMALLEST:
         return 0.0, 0.0
     axes = table.axes
     if table.lineage is not None and table.lineage.base.table is not table:
@@ -194,7 +195,7 @@ def _gradient_sampling(table: Table, *, with_slope: bool) -> float:
     E (g_I s_I)^2 (g_J s_J)^2 = (G_II G_JJ + 2 G_IJ^2) E s_I^2 s_J^2 for Gaussian gradients g and independent slopes s.
     """
     gradient = table.gradient
-    if gradient is None or (moment := agreeing_average(gradient, table.axes)) <= 0:
+    if gradient is None or (moment := agreeing_average(gradient, table.axes)) <= SMALLEST:
         return 0.0
     axes = table.axes
     own = diagonal(gradient, axes)
