@@ -102,11 +102,11 @@ class Config:
     confidence: float = 0.99  # of every upper bound, over the random start vectors of the whole model
     is_certified: bool = False  # iterate until high / low - 1 <= spectral_tolerance
     operator_samples: int = 2  # samples of the batch that block and network Jacobians are taken on
-    network_iterations: int = 3  # bidiagonalization steps for the whole network, at least
+    network_iterations: int = 2  # bidiagonalization steps for the whole network and for the blocks, at least
     network_iterations_most: int = 10  # the same at most, where `network_work` allows
     network_probes: int = 2  # start vectors of which the spread of singular values is taken, where it allows
     network_work: float = 2e7  # entries of layer outputs that the products with the network's Jacobian may pass
-    block_iterations: int = 3  # bidiagonalization steps for the blocks, all blocks in one pass
+    block_iterations: int = 3  # bidiagonalization steps for every block, where `network_work` allows
     input_fake_trials: int = 150  # inputs tried without data before the search for example inputs gives up
     input_real_trials: int = 30  # of those, inputs tried with real numbers, forward and backward
     trial_steps: int = 60  # of a short training

@@ -146,11 +146,12 @@ def block_spectra(
 ) -> tuple[tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """The same for every block, from its entry to its merge."""
     profiles, gaps = [], []
+    iterations = min(effort(trace, config)[0], config.block_iterations)
     for block in graph.blocks:
         if block.entry not in run.edges or block.exit not in run.edges:
             profiles.append(BlockProfile(block))
             continue
-        norm, gain, _ = _spectrum(run, [block.entry], block.exit, trace, config.block_iterations, config, seed)
+        norm, gain, _ = _spectrum(run, [block.entry], block.exit, trace, iterations, config, seed)
         if not norm.is_known:
             gaps.append(Gap(f"block {block.name}", norm.method))
         profiles.append(BlockProfile(block, norm, gain))
