@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from gradscope.borrow._random import seeded
+from gradscope.borrow._random import random_states, seeded
 from gradscope.borrow._settings import settings
 from gradscope.borrow._state import State
 from gradscope.borrow._tensors import storage_of
 from gradscope.borrow._writes import KeepingOriginals, Writes
 
-__all__ = ["Writes", "borrowed", "seeded", "storage_of"]
+__all__ = ["Writes", "borrowed", "random_states", "seeded", "storage_of"]
 
 
 @contextmanager

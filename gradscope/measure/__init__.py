@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gradscope.borrow import random_states
 from gradscope.config import Config
 from gradscope.measure._attempts import attempts
 from gradscope.measure._awaken import awakened, sleeping
@@ -60,7 +61,9 @@ def profile(
     report("forward", 0.0)
     batch = batch_size(subject)
     sweep = _sweep(subject, config) if has_spectra else None
+    before = random_states(subject.model)
     graph, run, instruments = _run(subject, capture, sweep, batch)
+    has_drawn = random_states(subject.model) != before
     output = main_tensor(run.output)
     start = {
         "initial_loss": Estimate.exact(subject.loss(run.output, subject.targets).item(), "measured", batch or 1),
@@ -69,7 +72,7 @@ def profile(
         "perfect_loss": perfect_loss(subject, output),
         "samples": Estimate.exact(batch, "first dimension of the inputs") if batch else Estimate.unknown("no batch"),
         "output_variation": output_variation(output, batch),
-        "output_noise": output_noise(subject, output, batch),
+        "output_noise": output_noise(subject, output, batch, has_drawn=has_drawn),
         "own_share": own_share(output, run.inputs, batch, subject.info.seed),
     }
     silent = instruments.silent()

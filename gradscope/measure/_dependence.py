@@ -12,13 +12,16 @@ from gradscope.pytree import main_tensor, map_tensors
 from gradscope.schema import Estimate, Subject
 
 
-def output_noise(subject: Subject, output: Tensor | None, batch: int) -> Estimate:
+def output_noise(subject: Subject, output: Tensor | None, batch: int, *, has_drawn: bool = True) -> Estimate:
     """Variance of the output when the same inputs are given again, over its variance between samples; one forward pass.
 
-    Zero for a deterministic model, one where dropout or noise is all that tells two answers apart.
+    Zero for a deterministic model, one where dropout or noise is all that tells two answers apart. A model that has
+    drawn no random number while it ran (`has_drawn`) is not run again.
     """
     if output is None or batch < 2 or output.shape[:1] != (batch,):
         return Estimate.unknown("needs a batch of two or more samples in the first dimension")
+    if not has_drawn:
+        return Estimate.exact(0.0, "nothing random was drawn", batch)
     args, kwargs = map_tensors((subject.args, dict(subject.kwargs)), Tensor.clone)
     with torch.no_grad():
         again = main_tensor(subject.model(*args, **kwargs))
