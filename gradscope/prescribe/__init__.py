@@ -108,6 +108,13 @@ def _untried(prescriptions: Sequence[Prescription], reason: str) -> tuple[Verifi
     return tuple(Verification(p, False, {}, {}, None, None, reason) for p in prescriptions)
 
 
+def _advised(item: Advice, rehearsal: Rehearsal) -> dict[str, Any]:
+    try:
+        return item.advise(rehearsal)
+    except Exception as error:  # the user's model under a setting that it may not be made for
+        return {"note": f"the rehearsal failed: {words(error)}"}
+
+
 def _recipe(
     subject: Subject, arena: Arena, entrant: Entrant, outcome: Outcome, config: Config, patience: Patience
 ) -> dict[str, dict[str, Any]]:
@@ -120,5 +127,5 @@ def _recipe(
     settings: dict[str, dict[str, Any]] = {}
     for item in REMEDIES:
         if isinstance(item, Advice):
-            settings[item.name] = {"note": patience.words} if patience.is_over else item.advise(rehearsal)
+            settings[item.name] = {"note": patience.words} if patience.is_over else _advised(item, rehearsal)
     return {name.replace("-", "_"): values for name, values in settings.items() if values}

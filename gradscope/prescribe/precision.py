@@ -31,16 +31,29 @@ def precision(rehearsal: Rehearsal) -> dict[str, Any]:
     if rate is None or not rehearsal.is_affordable or rehearsal.dtype != "float32":
         return {}
     full = rehearsal.losses(rate)
-    allowed, device = as_good_as(full), rehearsal.device
-    found: dict[str, Any] = {"loss_float32": final(full)}
-    found["loss_bfloat16"] = final(rehearsal.losses(rate, hooks=autocast(device, torch.bfloat16)))
+    allowed = as_good_as(full)
+    found: dict[str, Any] = {"loss_float32": final(full), "loss_bfloat16": _reached(rehearsal, rate, torch.bfloat16)}
     for scale in LOSS_SCALES:
-        found["loss_float16"] = final(rehearsal.losses(rate, hooks=autocast(device, torch.float16, scale)))
+        found["loss_float16"] = _reached(rehearsal, rate, torch.float16, scale)
+        if found["loss_float16"] is None:
+            break
         if found["loss_float16"] <= allowed:
             found["loss_scale"] = scale
             break
-    formats = [name for name in ("bfloat16", "float16") if found[f"loss_{name}"] <= allowed]
-    return {"autocast": ", ".join(formats) or "none", **found}
+    reached = {name: found[f"loss_{name}"] for name in ("bfloat16", "float16")}
+    formats = [name for name, loss in reached.items() if loss is not None and loss <= allowed]
+    lacking = [name for name, loss in reached.items() if loss is None]
+    note = {"note": f"this device cannot run every layer in {' and '.join(lacking)}"} if lacking else {}
+    known = {key: value for key, value in found.items() if value is not None}
+    return {"autocast": ", ".join(formats) or "none", **known, **note}
+
+
+def _reached(rehearsal: Rehearsal, rate: float, dtype: torch.dtype, scale: float = 1.0) -> float | None:
+    """The final loss; None where a layer has no kernel for the format on this device."""
+    try:
+        return final(rehearsal.losses(rate, hooks=autocast(rehearsal.device, dtype, scale)))
+    except (RuntimeError, NotImplementedError):  # what torch raises for a missing kernel
+        return None
 
 
 def autocast(device: str, dtype: torch.dtype, scale: float = 1.0) -> Hooks:

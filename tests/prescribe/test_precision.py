@@ -58,3 +58,24 @@ def test_the_scale_leaves_the_gradients_as_they_are() -> None:
     assert torch.equal(model.weight.grad, torch.ones(1, 3))
     with hooks.context():
         assert model(torch.ones(1, 3)).dtype == torch.bfloat16
+
+
+class WithoutHalf(nn.Module):
+    """It has a layer that no device runs in float16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = tower(2, nn.Tanh, gain=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body[0](x)
+        if h.dtype == torch.float16:
+            raise RuntimeError("could not create a primitive descriptor")
+        return self.body[1:](h)
+
+
+def test_a_format_that_the_device_cannot_run_is_told_and_the_others_are_tried() -> None:
+    found = precision(trained(WithoutHalf))
+    assert found["autocast"] == "bfloat16"
+    assert found["note"] == "this device cannot run every layer in float16"
+    assert "loss_float16" not in found
