@@ -107,6 +107,7 @@ def test_when_the_caller_ends_so_does_the_child(number, tmp_path):
         f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
     )
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whatever the shell left ignored
         "from gradscope.load import run_isolated\n"
         f"run_isolated({ENTRY!r}, {{'target': {str(tmp_path / 'model.py')!r}}}, timeout=600, memory_gib=2)"
     )
