@@ -42,7 +42,8 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
     """Label, risk, mechanism and conditions.
 
     The risk is the calibrated model's; where it is more likely than not that the model does not fully train, the
-    label is the mechanism. Without a gradient, or far from every model whose training was seen, it is unknown.
+    label is the mechanism; where trial steps teach it in spite of an error, it is degraded. Without a gradient, or far
+    from every model whose training was seen, it is unknown.
     """
     basis = _basis(profile.attempts)
     if any(f.name == "nonfinite-value" and f.severity == "error" for f in findings):
@@ -85,7 +86,7 @@ def _judgement(
             return _LABELS[errors[0].name], errors[0].message
         trial = taught(profile.attempts)
         if errors:
-            return "healthy", f"{trial}, in spite of this: {errors[0].message}"
+            return "degraded", f"{errors[0].message} In spite of that, {trial}"
         return "healthy", f"Signal and gradient keep their scale through the network{'; ' if trial else '.'}{trial}"
     if errors:
         return _LABELS[errors[0].name], errors[0].message

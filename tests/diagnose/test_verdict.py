@@ -43,12 +43,12 @@ def test_an_exploding_gradient_is_the_mechanism() -> None:
     assert answer.risk > 0.7
 
 
-def test_what_learns_on_real_batches_is_healthy_in_spite_of_its_gains() -> None:
+def test_what_learns_on_real_batches_in_spite_of_its_gains_is_degraded() -> None:
     sick = healthy(gradient_gain=0.3)
 
     assert judged(sick, learning()).risk < judged(sick, stalled()).risk
-    assert judged(sick, learning()).label == "healthy"
-    assert "in spite of" in judged(sick, learning()).reason
+    assert judged(sick, learning()).label == "degraded"
+    assert "In spite of" in judged(sick, learning()).reason
 
 
 @pytest.mark.parametrize(
