@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # configurations are enough, and nothing is downloaded
 
 from gradscope.config import Config
-from gradscope.pipeline import analyze_target
+from gradscope.pipeline import Options, Request, analyze_target
 from gradscope.report import render, write
 
 FOLDER = Path(__file__).parent
@@ -56,7 +56,7 @@ def audit(name: str) -> bool:
     """Write one audit; whether the verdict is the expected one."""
     sample = SAMPLES[name]
     print(f"{name} ...", end=" ", flush=True)
-    report = analyze_target(sample.target, config=Config(timeout=3600.0))
+    report = analyze_target(Request(sample.target, Options(Config(timeout=3600.0))))
     write(FOLDER / f"{name}.txt", render(report, "terminal", width=WIDTH))
     write(FOLDER / f"{name}.json", render(report, "json"))
     is_expected = report.verdict.label == sample.label

@@ -26,6 +26,7 @@ from gradscope.schema import SEVERITIES, Report
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the configuration or a call.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam"]), help="What training will use.  [default: both tried]")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate of training.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Number format of training.")
 @click.option("--trial-steps/--no-trial-steps", default=True, help="Take a few training steps on copies.")
 @click.option("--no-prescribe", is_flag=True, help="Do not look for remedies.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these codes (GS2: all that begin so) or names.")
@@ -68,6 +69,7 @@ def analyze(
     settings: tuple[str, ...],
     optimizer: str | None,
     lr: float | None,
+    precision: str | None,
     trial_steps: bool,
     no_prescribe: bool,
     select: tuple[str, ...],
@@ -99,50 +101,49 @@ def analyze(
     """
     from gradscope.cli._owner import check_owner
     from gradscope.load.target import setting
-    from gradscope.pipeline import analyze_target
+    from gradscope.pipeline import Options, Request, analyze_target
 
     check_owner()
     output = plan(format, files)
-    options = {
+    overrides = {
+        "optimizer": optimizer,
+        "precision": precision,
         "spectral_tolerance": tolerance,
         "is_certified": certify or None,
         "timeout": timeout,
         "memory": memory,
     }
     config = configuration.override(
-        configuration.load(Path.cwd()), {key: value for key, value in options.items() if value is not None}
+        configuration.load(Path.cwd()), {key: value for key, value in overrides.items() if value is not None}
+    )
+    options = Options(
+        config,
+        seed=seed,
+        training=not is_eval,
+        prescribe=not no_prescribe,
+        trial_steps=trial_steps,
+        learning_rate=lr,
+        select=_patterns(select),
+        ignore=_patterns(ignore),
+    )
+    request = Request(
+        target,
+        options,
+        inputs=inputs,
+        loss=loss,
+        weights=str(weights) if weights else None,
+        settings=dict(setting(text) for text in settings),
+        is_static=is_static,
     )
     with progress() as on_progress:
-        report = analyze_target(
-            target,
-            inputs=inputs,
-            loss=loss,
-            weights=str(weights) if weights else None,
-            seed=seed,
-            training=not is_eval,
-            prescribe=not no_prescribe,
-            trial_steps=trial_steps,
-            optimizer=optimizer,
-            learning_rate=lr,
-            static=is_static,
-            settings=dict(setting(text) for text in settings),
-            select=_patterns(select),
-            ignore=_patterns(ignore),
-            config=config,
-            on_progress=on_progress,
-        )
+        report = analyze_target(request, on_progress)
     output.put(report)
     return status(report, fail_on)
 
 
 def _patterns(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes, beginnings of codes and names; a word may be a list with commas. An unknown one is an error now."""
-    from gradscope.diagnose import find
-
-    patterns = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
-    for pattern in patterns:
-        find(pattern)
-    return patterns
+    """Codes, beginnings of codes and names; a word may be a list with commas."""
+    return tuple(part.strip() for word in words for part in word.split(",") if part.strip())
 
 
 def status(report: Report, fail_on: str) -> Exit:

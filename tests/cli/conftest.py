@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+import gradscope.pipeline
 from gradscope.cli import run
+from gradscope.pipeline import Request
 from gradscope.schema import Report
 from tests.report import fixtures
 
@@ -20,10 +19,11 @@ class Analysis:
     """Stands in for the pipeline."""
 
     answer: Callable[[], Report] = fixtures.healthy
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
 
-    def __call__(self, target: str, **options: Any) -> Report:
-        self.asked.append({"target": target, **options})
+    def __call__(self, request: Request, on_progress: object) -> Report:
+        assert on_progress is None, "nobody is looking"
+        self.asked.append(request)
         return self.answer()
 
 
@@ -37,7 +37,7 @@ class Result:
 @pytest.fixture
 def analysis(monkeypatch: pytest.MonkeyPatch) -> Analysis:
     double = Analysis()
-    monkeypatch.setitem(sys.modules, "gradscope.pipeline", SimpleNamespace(analyze_target=double))
+    monkeypatch.setattr(gradscope.pipeline, "analyze_target", double)
     return double
 
 

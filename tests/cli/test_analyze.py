@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gradscope.pipeline import Options, Request
 from gradscope.schema import GradscopeError
 from tests.report import fixtures
 
@@ -130,37 +131,40 @@ def test_every_option_reaches_the_analysis(invoke, analysis) -> None:
     invoke(
         *("analyze", "m.py:make(depth=3)", "--input", "8,3,32,32", "--input", "8:int64", "--loss", "mse_loss"),
         *("--seed", "7", "--eval", "--no-prescribe", "--weights", "w.pt", "--timeout", "9", "--memory", "2"),
-        *("--tol", "1e-3", "--certify", "--optimizer", "sgd", "--lr", "0.01", "--no-trial-steps"),
+        *("--tol", "1e-3", "--certify", "--optimizer", "sgd", "--lr", "0.01", "--precision", "fp16"),
+        "--no-trial-steps",
         *("--select", "GS2,dead-relu", "--ignore", "GS203", "--static", "--set", "depth=5", "--set", "act=relu"),
     )
     (asked,) = analysis.asked
-    config = asked.pop("config")
+    config = asked.options.config
     assert (config.timeout, config.memory) == (9.0, 2.0)
     assert (config.spectral_tolerance, config.is_certified) == (1e-3, True)
-    assert asked.pop("on_progress") is None
-    assert asked == {
-        "target": "m.py:make(depth=3)",
-        "inputs": ("8,3,32,32", "8:int64"),
-        "loss": "mse_loss",
-        "weights": "w.pt",
-        "seed": 7,
-        "training": False,
-        "prescribe": False,
-        "trial_steps": False,
-        "optimizer": "sgd",
-        "learning_rate": 0.01,
-        "static": True,
-        "settings": {"depth": 5, "act": "relu"},
-        "select": ("GS2", "dead-relu"),
-        "ignore": ("GS203",),
-    }
+    assert (config.optimizer, config.precision) == ("sgd", "fp16")
+    assert asked == Request(
+        "m.py:make(depth=3)",
+        Options(
+            config,
+            seed=7,
+            training=False,
+            prescribe=False,
+            trial_steps=False,
+            learning_rate=0.01,
+            select=("GS2", "dead-relu"),
+            ignore=("GS203",),
+        ),
+        inputs=("8,3,32,32", "8:int64"),
+        loss="mse_loss",
+        weights="w.pt",
+        settings={"depth": 5, "act": "relu"},
+        is_static=True,
+    )
 
 
 def test_options_of_the_project_are_used(invoke, analysis, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.gradscope]\ntimeout = 5\n")
     monkeypatch.chdir(tmp_path)
     invoke("analyze", "m.py")
-    assert analysis.asked[0]["config"].timeout == 5.0
+    assert analysis.asked[0].options.config.timeout == 5.0
 
 
 def test_a_broken_project_file_is_one_sentence(invoke, analysis, tmp_path: Path, monkeypatch) -> None:

@@ -25,7 +25,7 @@ def test_the_demo_shows_both_models_and_writes_every_format(invoke, analysis, tm
 
 def test_the_demo_audits_the_packaged_example_and_its_twin(invoke, analysis, tmp_path: Path) -> None:
     invoke("demo", "--folder", f"{tmp_path}/shown")
-    sick, twin = (asked["target"] for asked in analysis.asked)
+    sick, twin = (asked.target for asked in analysis.asked)
     assert Path(sick).is_file()
     assert twin == f"{sick}:make_healthy_model"
 

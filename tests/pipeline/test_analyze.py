@@ -1,10 +1,7 @@
-"""The whole pipeline on sick models and their healthy twins, in process and in a process of its own."""
+"""The whole pipeline on sick models and their healthy twins."""
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +9,6 @@ from torch import nn
 
 import gradscope
 from gradscope.config import Config
-from gradscope.pipeline import analyze_target
 from gradscope.schema import GradscopeError
 from tests.subjects import classifier, random
 
@@ -144,26 +140,6 @@ def test_an_accepted_remedy_makes_a_sick_model_train() -> None:
     assert best.trial.final_loss.value < 0.9 * best.untouched.final_loss.value
 
 
-def test_a_command_line_target_gives_the_same_verdict_through_a_process(tmp_path: Path) -> None:
-    file = tmp_path / "model.py"
-    file.write_text(
-        "import torch\n\n\ndef make_model():\n"
-        "    layers = [m for _ in range(25) for m in (torch.nn.Linear(16, 16), torch.nn.Tanh())]\n"
-        "    return torch.nn.Sequential(*layers, torch.nn.Linear(16, 4))\n"
-    )
-    stages: list[str] = []
-    report = analyze_target(
-        str(file), prescribe=False, config=Config(), on_progress=lambda stage, fraction: stages.append(stage)
-    )
-    document = json.loads(report.to_json())
-
-    assert report.verdict.label == "vanishing"
-    assert document["verdict"]["label"] == "vanishing"
-    assert document["subject"]["inputs"]
-    assert math.isclose(document["network"]["expected_loss"]["value"], math.log(4))
-    assert "backward" in stages
-
-
 def test_trial_steps_can_be_left_out_and_a_recipe_can_be_named() -> None:
     inputs = random(16, 64)
     none = gradscope.analyze(plain(3, nn.ReLU), inputs, prescribe=False, trial_steps=False, config=Config())
@@ -206,6 +182,10 @@ def test_the_verdict_costs_at_most_three_passes_beyond_measurement_and_forty_wit
     assert counts[1] - counts[0] <= 40
 
 
-def test_an_unknown_code_is_refused_before_any_work() -> None:
+@pytest.mark.parametrize("is_static", [False, True])
+def test_an_unknown_code_is_refused_before_any_work(is_static: bool) -> None:
+    def build() -> nn.Module:
+        raise AssertionError("it was built")
+
     with pytest.raises(GradscopeError, match="GS999"):
-        gradscope.analyze(plain(2, nn.ReLU), random(4, 64), ignore=["GS999"])
+        gradscope.analyze(build, random(4, 64), ignore=["GS999"], static=is_static)
