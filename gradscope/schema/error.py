@@ -1,0 +1,7 @@
+"""How the user is told that there is no answer."""
+
+from __future__ import annotations
+
+
+class GradscopeError(Exception):
+    """A failure the user can act on: one sentence that says what, where and what to try."""
