@@ -1,8 +1,15 @@
-"""The JSON contract: which keys a document of schema_version 1 has. New ones may be added, none renamed."""
+"""The JSON contract: which keys a document of schema_version 1 has. New ones may be added, none renamed.
+
+JSON has no NaN and no infinity: both are null. An estimate whose value is one of them has the status "nonfinite" and
+a key of that name that says which: "nan", "inf" or "-inf". A `low` or `high` that is null where `value` is a number
+means that nothing bounds it on that side.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from gradscope.schema.profile import Profile
@@ -11,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The JSON document of a report, but for the numbers, which msgspec writes."""
+    """The JSON document of a report as plain data, its numbers still as Python has them."""
     subject, verdict, coverage = report.subject, report.verdict, report.coverage
-    return {
+    records = {
         "schema_version": report.schema_version,
         "gradscope_version": report.environment.gradscope,
         "subject": {
@@ -40,6 +47,21 @@ def document(report: Report) -> dict[str, Any]:
         "gaps": report.gaps,
         "seconds": report.seconds,
     }
+    plain = msgspec.to_builtins(records)
+    _name_nonfinite(plain)
+    return plain
+
+
+def _name_nonfinite(value: Any) -> None:
+    """Add to every estimate without a finite value which value it has, at any depth."""
+    if isinstance(value, dict):
+        if value.get("status") == "nonfinite":
+            value["nonfinite"] = str(value["value"])
+        children = list(value.values())
+    else:
+        children = value if isinstance(value, list | tuple) else ()
+    for child in children:
+        _name_nonfinite(child)
 
 
 def _profile_document(profile: Profile) -> dict[str, Any]:

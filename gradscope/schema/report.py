@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from gradscope.schema.document import document
 from gradscope.schema.estimate import Estimate
 from gradscope.schema.graph import Gap
@@ -66,9 +68,7 @@ class Report:
         return self.profile.coverage
 
     def to_json(self) -> str:
-        """The JSON document of schema_version 1; a number that is not finite becomes null with its status."""
-        import msgspec
-
+        """The JSON document of schema_version 1; `gradscope.schema.document` says what it holds."""
         return msgspec.json.format(msgspec.json.encode(document(self)), indent=1).decode()
 
     def __repr__(self) -> str:

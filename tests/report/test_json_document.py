@@ -101,7 +101,9 @@ def test_a_number_that_is_not_finite_keeps_its_status() -> None:
         "method": "measured",
         "n": 1,
         "status": "nonfinite",
+        "nonfinite": "nan",
     }
+    assert layers[1]["gradient"]["variance"]["nonfinite"] == "inf"
     assert layers[4]["spectral_norm"]["status"] == "not-converged"
     assert layers[3]["activation"] is None
 
