@@ -114,13 +114,40 @@ def concatenated(tables: Sequence[Table], dim: int) -> Table:
 
 
 def bundled(tables: Sequence[Table], dim: int) -> Table:
-    """Tables side by side; many large ones are first put together in a few bundles, each of one group."""
+    """Tables side by side; many large ones are first put together in a few bundles of like ones, each of one group."""
     rest = max(t.second.size // max(1, math.prod(a.classes for a in t.dims[dim])) for t in tables)
     if len(tables) <= FEW or rest * len(tables) ** 2 <= LARGE:
         return concatenated(tables, dim)
-    edges = np.linspace(0, len(tables), FEW + 1).round().astype(int)
+    edges = _likest([math.log(max(_variance(t, dim), 1e-300)) for t in tables], FEW)
     bundles = [bundled(tables[i:j], dim) for i, j in itertools.pairwise(edges)]
     return concatenated([refined(single(b, dim), dim, 0, _axes.exchangeable(b.shape[dim])) for b in bundles], dim)
+
+
+def _variance(x: Table, dim: int) -> float:
+    """The second moment at one position of a dimension that differs over all others: what a normalization divides by."""
+    kept = slice(sum(len(d) for d in x.dims[:dim]), sum(len(d) for d in x.dims[: dim + 1]))
+    agreeing, common = x.second, x.second
+    for i in reversed(range(len(x.axes))):
+        same = _axes.average_agreeing(x.axes[i])
+        agreeing = np.tensordot(agreeing, same, (i, 0))
+        common = np.tensordot(common, same if kept.start <= i < kept.stop else _axes.average_pairs(x.axes[i]), (i, 0))
+    return float(agreeing - common)
+
+
+def _likest(values: Sequence[float], parts: int) -> list[int]:
+    """Edges of the consecutive parts whose values have the smallest sum of squares around their means."""
+
+    @lru_cache(None)
+    def best(end: int, count: int) -> tuple[float, tuple[int, ...]]:
+        if count == 1:
+            return float(np.var(values[:end])) * end, (0, end)
+        options = []
+        for cut in range(count - 1, end):
+            cost, edges = best(cut, count - 1)
+            options.append((cost + float(np.var(values[cut:end])) * (end - cut), (*edges, end)))
+        return min(options)
+
+    return [*best(len(values), parts)[1]]
 
 
 def _classes_of(part: Axis, start: int, groups: int) -> list[int]:
