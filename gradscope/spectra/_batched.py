@@ -4,48 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gradscope.schema import Estimate
-from gradscope.spectra._lanczos import BREAKDOWN, Bidiagonal, Goal, Settled, reach, rms_gain, spectral_norm
+from gradscope.spectra._bidiagonal import Bidiagonal
+from gradscope.spectra._lanczos import BREAKDOWN, rms_gain, spectral_norm
+from gradscope.spectra._steps import GramSystems, OneSided, Steps, Systems, TwoSided
+from gradscope.spectra._stopping import Goal, Settled, is_unlikely_above
 
 
-class Systems(Protocol):
-    """Operators of equal shape, one a row."""
-
-    def matvec(self, v: Tensor) -> Tensor:
-        """(systems, columns) -> (systems, rows)."""
-        ...
-
-    def rmatvec(self, u: Tensor) -> Tensor:
-        """(systems, rows) -> (systems, columns)."""
-        ...
-
-    def keep(self, rows: Tensor) -> Systems:
-        """Only the systems with these indices."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Adjoint:
-    """The adjoints of the systems: an iteration that starts on the smaller side is ahead of one on the larger."""
-
-    systems: Systems
-
-    def matvec(self, v: Tensor) -> Tensor:
-        return self.systems.rmatvec(v)
-
-    def rmatvec(self, u: Tensor) -> Tensor:
-        return self.systems.matvec(u)
-
-    def keep(self, rows: Tensor) -> Adjoint:
-        return Adjoint(self.systems.keep(rows))
-
-
-def solve_many(systems: Systems, start: Tensor, goal: Goal, *, columns: int) -> tuple[Estimate, Estimate]:
+def solve_many(systems: GramSystems, start: Tensor, goal: Goal, *, columns: int) -> tuple[Estimate, Estimate]:
     """(spectral norm, rms gain) of the block-diagonal operator made of the systems.
 
     A system that cannot raise the maximum any more is dropped, a settled one is not iterated further.
@@ -57,7 +27,7 @@ def solve_many(systems: Systems, start: Tensor, goal: Goal, *, columns: int) -> 
         columns: entries of the input of one operator.
     """
     iteration = _Iteration.of(start, goal)
-    is_finished = iteration.run(systems, start, is_maximum_wanted=True)
+    is_finished = iteration.run(OneSided(systems, start), is_maximum_wanted=True)
     norm = largest_estimate(iteration.estimates(is_finished))
     return norm, rms_gain(iteration.runs, columns=columns, ceiling=norm.high, method="hutchinson")
 
@@ -65,7 +35,7 @@ def solve_many(systems: Systems, start: Tensor, goal: Goal, *, columns: int) -> 
 def solve_each(systems: Systems, start: Tensor, goal: Goal) -> list[Estimate]:
     """Spectral norm of every system; arguments as for `solve_many`."""
     iteration = _Iteration.of(start, goal)
-    return iteration.estimates(iteration.run(systems, start))
+    return iteration.estimates(iteration.run(TwoSided(systems, start)))
 
 
 @dataclass(slots=True)
@@ -80,36 +50,27 @@ class _Iteration:
     goal: Goal
     runs: list[Bidiagonal]
     settled: list[Settled]
+    device: torch.device
     dropped: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, start: Tensor, goal: Goal) -> _Iteration:
         goal = replace(goal, probability=goal.probability / len(start))
-        return cls(goal, [Bidiagonal(start.shape[1]) for _ in start], [Settled(goal) for _ in start])
+        return cls(goal, [Bidiagonal(start.shape[1]) for _ in start], [Settled(goal) for _ in start], start.device)
 
-    def run(self, systems: Systems, start: Tensor, *, is_maximum_wanted: bool = False) -> bool:
+    def run(self, steps: Steps, *, is_maximum_wanted: bool = False) -> bool:
         """Iterate until every system is settled, dropped or exhausted; False when the limit came first."""
         runs, alive = self.runs, list(range(len(self.runs)))
-        v = start / _lengths(start)
-        u = beta = None
         while alive:
-            w = systems.matvec(v)
-            w = w.clone() if u is None or beta is None else torch.sub(w, beta * u)
-            alpha = _lengths(w)
-            u = _divided(w, alpha)
-            w = torch.sub(systems.rmatvec(u), alpha * v)
-            beta = _lengths(w)
-            v = _divided(w, beta)
-            for i, a, b in zip(alive, alpha.flatten().tolist(), beta.flatten().tolist(), strict=True):
-                runs[i].rows = u.shape[1]
-                _extend(runs[i], a, b)
+            for i, alpha, beta in zip(alive, *steps.advance(), strict=True):
+                runs[i].rows = steps.rows
+                _extend(runs[i], alpha, beta)
             rows = [row for row, i in enumerate(alive) if not _is_done(runs[i], self.settled[i])]
             if is_maximum_wanted:
                 rows = self._contenders(rows, alive)
-            if len(rows) < len(alive):
-                alive = [alive[row] for row in rows]
-                index = torch.tensor(rows, dtype=torch.long, device=v.device)
-                systems, v, u, beta = systems.keep(index), v[index], u[index], beta[index]
+            if rows and len(rows) < len(alive):
+                steps.keep(torch.tensor(rows, dtype=torch.long, device=self.device))
+            alive = [alive[row] for row in rows]
             if alive and len(runs[alive[0]]) >= self.goal.limit:
                 return False
         return True
@@ -119,16 +80,17 @@ class _Iteration:
         k = max(len(run) for run in self.runs)
         if k < 4 or not rows:
             return rows
-        best = max((run.low() for run in self.runs if run.is_finite), default=0.0)
-        enough = best * (1 + self.goal.tolerance / 2)
-        kept = [row for row in rows if self._reach(self.runs[alive[row]]) > enough]
+        enough = (1 + self.goal.tolerance / 2) * max((r.low() for r in self.runs if r.is_finite), default=0.0)
+        kept = [row for row in rows if not self._is_below(enough, self.runs[alive[row]])]
         self.dropped.update(alive[row] for row in set(rows).difference(kept))
         return kept
 
-    def _reach(self, run: Bidiagonal) -> float:
-        """How large the value may plausibly be; surely, where a certificate is wanted."""
-        high = run.high(self.goal.probability)
-        return high if self.goal.is_certified else reach(run, run.low(), high)
+    def _is_below(self, value: float, run: Bidiagonal) -> bool:
+        """Whether the largest singular value is hardly above `value`; surely not, where a certificate is wanted."""
+        probability = self.goal.probability
+        if self.goal.is_certified:
+            return run.is_below(value, probability)
+        return is_unlikely_above(value, run, probability)
 
     def estimates(self, is_finished: bool) -> list[Estimate]:
         """One for every system; a dropped one has not settled, and its value is the lower bound."""
@@ -161,12 +123,3 @@ def largest_estimate(estimates: Sequence[Estimate]) -> Estimate:
         max(e.n for e in estimates),
         "not-converged" if any(e.status == "not-converged" for e in estimates) else "ok",
     )
-
-
-def _lengths(vectors: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-
-
-def _divided(vectors: Tensor, lengths: Tensor) -> Tensor:
-    """Unit vectors; a zero vector stays zero."""
-    return vectors / lengths.masked_fill(lengths == 0, 1.0)

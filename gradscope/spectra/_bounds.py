@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
@@ -77,16 +77,36 @@ def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: i
         probability: chance of failure that is allowed.
     """
     theta = ritz_value(alphas, betas)
-    a, b = alphas, betas
-    off = [x * y for x, y in zip(a, b, strict=True)]
+    excess = _excess(alphas, betas, theta, dimension, probability)
+    return theta if excess is None else theta * (1 + _increasing_root(excess))
+
+
+def is_upper_bound(
+    value: float, theta: float, alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float
+) -> bool:
+    """Whether `value` is at least `upper_bound`, up to the accuracy of that; a tenth of its cost.
+
+    Args:
+        value: at least `theta`.
+        theta: the Ritz value of the coefficients; the others as for `upper_bound`.
+    """
+    excess = _excess(alphas, betas, theta, dimension, probability)
+    return excess is None or (value > theta and excess(value / theta - 1) >= 0)
+
+
+def _excess(
+    alphas: Sequence[float], betas: Sequence[float], theta: float, dimension: int, probability: float
+) -> Callable[[float], float] | None:
+    """margin > 0 -> log |p_k(t²)| + log(p √(π / 2n)) at t = theta (1 + margin), increasing; None where p_k is 1 / 0."""
+    off = [x * y for x, y in zip(alphas, betas, strict=True)]
     if theta == 0 or off[-1] <= _NEGLIGIBLE * theta * theta:
-        return theta
-    diagonal = [x * x for x in a]
-    for j in range(1, len(a)):
-        diagonal[j] += b[j - 1] ** 2
+        return None
+    diagonal = [x * x for x in alphas]
+    for j in range(1, len(alphas)):
+        diagonal[j] += betas[j - 1] ** 2
     limit = -math.log(probability * math.sqrt(math.pi / (2 * dimension)))
 
-    def excess(margin: float) -> float:  # log |p_k(t²)| - limit at t = theta (1 + margin); increasing for margin > 0
+    def excess(margin: float) -> float:
         square = (theta * (1 + margin)) ** 2
         previous, current, logarithm, last = 0.0, 1.0, 0.0, 0.0
         for d, e in zip(diagonal, off, strict=True):
@@ -97,10 +117,10 @@ def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: i
                 previous, current = previous / size, math.copysign(1.0, current)
         return logarithm + math.log(abs(current) + 1e-300) - limit
 
-    return theta * (1 + _increasing_root(excess))
+    return excess
 
 
-def _increasing_root(function, start: float = 1e-7, accuracy: float = 0.02) -> float:
+def _increasing_root(function: Callable[[float], float], start: float = 1e-7, accuracy: float = 0.02) -> float:
     """A point at or just above the root of an increasing function: relative excess at most `accuracy`; may be inf."""
     low, at_low = start, function(start)
     if at_low >= 0:

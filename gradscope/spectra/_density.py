@@ -13,11 +13,12 @@ from scipy.stats import t as student
 
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
-from gradscope.spectra._lanczos import Bidiagonal
+from gradscope.spectra._bidiagonal import Bidiagonal
 from gradscope.spectra._linearize import linearize
 from gradscope.spectra._matrix import real
 from gradscope.spectra._replay import replay
 from gradscope.spectra._rules import data
+from gradscope.spectra._stopping import fixed
 from gradscope.spectra._sweep import Sweep
 
 FLOOR = 1e-2  # share of the largest singular value: below, a few dozen points of σ² tell a value from 0 no more
@@ -90,7 +91,7 @@ def layer_density(call: LayerCall, sweep: Sweep, *, probes: int = 4, steps: int 
     forth, back = operator.matvec, operator.rmatvec
     if operator.rows < operator.columns:
         forth, back = back, forth
-    goal = _lanczos.fixed(steps)
+    goal = fixed(steps)
     starts = (sweep.start(min(operator.rows, operator.columns), like=inputs[0]) for _ in range(probes))
     return log_density([_lanczos.solve(forth, back, start, goal)[0] for start in starts])
 

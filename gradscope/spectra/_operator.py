@@ -10,9 +10,11 @@ from torch import Tensor
 
 from gradscope.schema import Estimate
 from gradscope.spectra import _lanczos
+from gradscope.spectra._bidiagonal import Bidiagonal
 from gradscope.spectra._density import log_density
 from gradscope.spectra._linearize import Packing
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
+from gradscope.spectra._stopping import Goal, fixed
 
 Vector = Tensor | tuple[Tensor, ...]
 Apply = Callable[[Vector], Vector]
@@ -67,7 +69,7 @@ def operator_spectrum(
     bidiagonal, is_settled = bidiagonalize(matvec, rmatvec, start, goal)
     is_settled |= iterations is not None
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=probability, method="lanczos")
-    again = _lanczos.fixed(len(bidiagonal))
+    again = fixed(len(bidiagonal))
     runs = [bidiagonal, *(bidiagonalize(matvec, rmatvec, probe, again)[0] for probe in probes)]
     columns = columns or bidiagonal.columns
     gain = _lanczos.rms_gain(runs, columns=columns, ceiling=norm.high, method="hutchinson")
@@ -77,9 +79,7 @@ def operator_spectrum(
     return replace(found, quantities={**found.quantities, "log_spread": density.spread})
 
 
-def bidiagonalize(
-    matvec: Apply, rmatvec: Apply, start: Vector, goal: _lanczos.Goal
-) -> tuple[_lanczos.Bidiagonal, bool]:
+def bidiagonalize(matvec: Apply, rmatvec: Apply, start: Vector, goal: Goal) -> tuple[Bidiagonal, bool]:
     """Run until the goal, on flat vectors; return the bidiagonal matrix and whether the goal was reached."""
     inputs, outputs = Packing(_parts(start)), None
 
@@ -100,10 +100,10 @@ def bidiagonalize(
         return _lanczos.solve(flat_matvec, flat_rmatvec, inputs.pack(_parts(start)), goal)
 
 
-def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> _lanczos.Goal:
+def _goal(tolerance: float, probability: float, is_certified: bool, iterations: int | None) -> Goal:
     if iterations is not None:
-        return _lanczos.fixed(iterations, probability)
-    goal = _lanczos.Goal(tolerance, probability, is_certified, first=16, early=4)
+        return fixed(iterations, probability)
+    goal = Goal(tolerance, probability, is_certified, first=16, early=4)
     return goal if goal.is_coarse else replace(goal, first=28)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscope.schema import Estimate
-from gradscope.spectra._lanczos import Goal
+from gradscope.spectra._stopping import Goal
 
 
 class Sweep:

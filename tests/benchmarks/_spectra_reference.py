@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor, nn
 
 from gradscope.schema import LayerCall
-from gradscope.spectra.attention import attention_systems
+from gradscope.spectra._attention_systems import attention_systems
 
 _ACCURACY = 1e-4  # of ARPACK, on squared singular values
 

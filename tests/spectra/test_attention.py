@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gradscope.spectra import layer_spectrum
-from gradscope.spectra.attention import attention_systems
+from gradscope.spectra._attention_systems import attention_systems
 from tests.reference import call_of, dense_spectrum
 from tests.spectra.checks import assert_dense, assert_estimate, drawn, normal, sweep_of
 

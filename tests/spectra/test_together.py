@@ -7,8 +7,9 @@ from transformers.pytorch_utils import Conv1D
 
 from gradscope.spectra import Sweep, layer_spectrum, solve_together
 from gradscope.spectra._batched import solve_each
-from gradscope.spectra._lanczos import fixed, solve, spectral_norm
+from gradscope.spectra._lanczos import solve, spectral_norm
 from gradscope.spectra._matrix import _Matrices
+from gradscope.spectra._stopping import fixed
 from tests.reference import call_of
 from tests.spectra.checks import normal, sweep_of
 

@@ -1,0 +1,57 @@
+"""The bidiagonal matrix of a Golub-Kahan run, and what it says about the largest singular value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from gradscope.spectra import _bounds
+
+
+@dataclass(slots=True)
+class Bidiagonal:
+    """The bidiagonal matrix of a run so far: `alphas` on its diagonal, `betas` above it.
+
+    Attributes:
+        columns: entries of the start vector; `rows`: of its image, 0 before the first step.
+        is_exhausted: the Krylov space is complete, so the largest Ritz value is the largest singular value.
+    """
+
+    columns: int
+    rows: int = 0
+    alphas: list[float] = field(default_factory=list)
+    betas: list[float] = field(default_factory=list)
+    is_exhausted: bool = False
+    _ritz: tuple[int, float] = (0, 0.0)  # how many coefficients the value was found from
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.alphas[-1]) and (not self.betas or math.isfinite(self.betas[-1]))
+
+    def low(self) -> float:
+        """Ritz value: the largest singular value is at least this."""
+        if self._ritz[0] != len(self):
+            self._ritz = len(self), _bounds.ritz_value(self.alphas, self.betas)
+        return self._ritz[1]
+
+    def high(self, probability: float) -> float:
+        """What the largest singular value exceeds with at most `probability`."""
+        if self.is_exhausted:
+            return self.low()
+        return _bounds.upper_bound(self.alphas, self.betas, dimension=self.columns, probability=probability)
+
+    def is_below(self, value: float, probability: float) -> bool:
+        """Whether `high` is at most `value`, without computing it."""
+        low = self.low()
+        if self.is_exhausted or value < low:
+            return value >= low
+        return _bounds.is_upper_bound(
+            value, low, self.alphas, self.betas, dimension=self.columns, probability=probability
+        )
+
+    def band_edge(self, tail: int) -> float:
+        """Extrapolation with the mean of the last `tail` coefficients."""
+        return _bounds.continued_value(self.alphas, self.betas, tail, rows=self.rows, columns=self.columns)
