@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradscope.borrow import seeded
 from gradscope.pytree import map_tensors, tensors_in
+from gradscope.raised import sentence
 from gradscope.schema import GradscopeError, Subject
 
 
@@ -52,7 +53,7 @@ def user_batches(subject: Subject, seed: int, *, most: int, most_bytes: float = 
                 if len(found) >= most or most_bytes < 0:
                     break
     except Exception as error:  # the user's code
-        raise GradscopeError(f"batches({seed}) failed: {type(error).__name__}: {error}") from error
+        raise GradscopeError(f"batches({seed}) failed: {sentence(error)}") from error
     if not found:
         raise GradscopeError(f"batches({seed}) yielded nothing; it should yield (inputs, targets).")
     return found

@@ -21,7 +21,7 @@ LEVELS = {
     **dict.fromkeys(("cli", "pytest_plugin"), 4),
     **dict.fromkeys(("pipeline", "monitor", "testing"), 3),
     **dict.fromkeys(STAGES, 2),
-    **dict.fromkeys(("spectra", "config", "registry", "borrow", "pytree", "batches", "cost", "learning"), 1),
+    **dict.fromkeys(("spectra", "config", "registry", "borrow", "pytree", "batches", "cost", "learning", "raised"), 1),
     "schema": 0,
 }
 HEAVY = {"torch", "scipy", "networkx", "numpy"}

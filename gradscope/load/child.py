@@ -10,7 +10,7 @@ import socket
 import sys
 
 from gradscope.load import channel, limits
-from gradscope.load.failure import failure
+from gradscope.load.failure import failure, our_line
 
 
 def main(connection_fd: int, crash_fd: int) -> None:
@@ -29,7 +29,7 @@ def main(connection_fd: int, crash_fd: int) -> None:
     try:
         answer = ["result", _run(connection, entry, arguments, memory_gib, file_gib)]
     except BaseException as error:  # whatever user code raises is an answer
-        answer = ["error", str(failure("The analysis", error))]
+        answer = ["error", str(failure("The analysis", error, hint=_suspicion(error)))]
     try:
         channel.send(connection, answer)
     finally:
@@ -51,3 +51,9 @@ def _run(connection: socket.socket, entry: str, arguments: dict, memory_gib: flo
         channel.send(connection, ["progress", stage, fraction])
 
     return function(arguments, progress)
+
+
+def _suspicion(error: BaseException) -> str:
+    """No line of the user's is involved, as far as one can see."""
+    line = our_line(error)
+    return f"If the model trains without Gradscope, this is a bug of Gradscope's, at {line}." if line else ""

@@ -10,9 +10,8 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from gradscope.raised import message_of, sentence
 from gradscope.schema import GradscopeError
-
-LONGEST_MESSAGE = 300  # characters of a foreign message that are worth showing
 
 USER_ERRORS = (Exception, SystemExit)  # what user code may raise; a KeyboardInterrupt is the user himself
 
@@ -36,29 +35,19 @@ def failure(doing: str, error: BaseException, *, hint: str = "") -> GradscopeErr
     line = user_line(_frames(error))
     where = f" at {line}" if line else ""
     advice = _advice(error) or hint
-    return GradscopeError(f"{doing} failed{where}: {words(error)}{' ' + advice if advice else ''}")
-
-
-def words(error: BaseException) -> str:
-    """Type and message of an exception on one line, ended by a full stop."""
-    message = " ".join(message_of(error).split())
-    if len(message) > LONGEST_MESSAGE:
-        message = message[:LONGEST_MESSAGE].rsplit(" ", 1)[0] + " ..."
-    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return text if text.endswith((".", "!", "?")) else text + "."
-
-
-def message_of(error: BaseException) -> str:
-    """The text of an exception, also of one of the user's that cannot say what it is."""
-    try:
-        return str(error)
-    except Exception:
-        return "its own message cannot be shown"
+    return GradscopeError(f"{doing} failed{where}: {sentence(error)}{' ' + advice if advice else ''}")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: Python's own error, or what torch's allocators say."""
     return isinstance(error, MemoryError) or any(part in message_of(error) for part in _MEMORY)
+
+
+def our_line(error: BaseException) -> str | None:
+    """ "file:line" of the innermost frame of Gradscope's, where none is of the user's or of a package; else None."""
+    frames = _frames(error)
+    ours = [f"gradscope{os.sep}{file.removeprefix(_OURS)}:{line}" for file, line in frames if file.startswith(_OURS)]
+    return ours[-1] if ours and user_line(frames) is None else None
 
 
 def user_line(frames: Iterable[Frame]) -> str | None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from gradscope.load.failure import shown, words
+from gradscope.load.failure import shown
+from gradscope.raised import sentence
 from gradscope.schema import GradscopeError
 
 NESTED_UNDER = ("state_dict", "model_state_dict", "model", "module", "net", "weights", "ema", "params")
@@ -64,7 +65,7 @@ def _read(path: str) -> Any:
             "damaged; save model.state_dict() instead and give the file that defines the model as target."
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise GradscopeError(f"{shown(path)} cannot be read as a checkpoint: {words(error)}") from error
+        raise GradscopeError(f"{shown(path)} cannot be read as a checkpoint: {sentence(error)}") from error
 
 
 def _read_safetensors(path: str) -> dict[str, Tensor]:
@@ -76,7 +77,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise GradscopeError(f"{shown(path)} cannot be read as a checkpoint: {words(error)}") from error
+        raise GradscopeError(f"{shown(path)} cannot be read as a checkpoint: {sentence(error)}") from error
 
 
 def _unwrapped(loaded: Any, names: set[str], path: str) -> dict[str, Tensor]:

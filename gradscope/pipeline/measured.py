@@ -9,6 +9,7 @@ from gradscope.config import Config
 from gradscope.cost import step_seconds, threads_for
 from gradscope.pipeline._circumstances import environment, timed
 from gradscope.pipeline.options import Options, Progress
+from gradscope.raised import words
 from gradscope.schema import Attempt, Finding, Gap, LayerGraph, Profile, Report, Subject
 
 
@@ -82,8 +83,7 @@ def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profil
     except predict.TooSlow:
         return measured, None, (Gap("prediction", f"theory beside it would take more than {limit:g} s of CPU time"),)
     except Exception as error:  # whatever the model's code does without data is an answer
-        reason = f"the model does not run without data: {type(error).__name__}: {error}".partition("\n")[0]
-        return measured, None, (Gap("prediction", reason),)
+        return measured, None, (Gap("prediction", f"the model does not run without data: {words(error)}"),)
     return predict.compared(measured, predicted), predicted, ()
 
 

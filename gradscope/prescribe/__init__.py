@@ -17,7 +17,8 @@ from gradscope.prescribe._rehearsal import Rehearsal
 from gradscope.prescribe._remedy import REMEDIES, Advice, Case, Remedy
 from gradscope.prescribe._task import learning_task
 from gradscope.prescribe._training import SETTINGS
-from gradscope.prescribe._verify import Facts, Verifier, words
+from gradscope.prescribe._verify import Facts, Verifier
+from gradscope.raised import words
 from gradscope.schema import Finding, LayerGraph, Prescription, Profile, Subject, Verification
 
 __all__ = ["prescriptions", "verify"]

@@ -13,6 +13,7 @@ from gradscope.prescribe._clock import Patience
 from gradscope.prescribe._contest import Arena, Entrant, Outcome
 from gradscope.prescribe._copies import is_of_training, treated, treated_subject, tune, untouched
 from gradscope.prescribe._evidence import burden, is_milder, numbers, summary
+from gradscope.raised import words
 from gradscope.schema import Finding, Prescription, Profile, Subject, Verification
 
 NOTHING_LEFT = 0.01
@@ -144,9 +145,3 @@ class Verifier:
         return tuple(
             min(end, curve[0], self.start) for end, curve in zip(self.nothing.finals, self.nothing.curves, strict=True)
         )
-
-
-def words(error: Exception) -> str:
-    """The first line of an error, with its class."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -117,3 +117,9 @@ def _is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_where_no_line_of_the_users_is_involved_ours_is_named() -> None:
+    entry = "gradscope.pipeline.isolated:answer_in_child"
+    with pytest.raises(GradscopeError, match=r"bug of Gradscope's, at gradscope/pipeline/isolated.py:\d+"):
+        run_isolated(entry, {"no": "request"}, timeout=60.0, memory_gib=1.0)

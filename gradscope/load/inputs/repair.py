@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from gradscope.load.failure import message_of
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.names import all_by_name, by_name, tokens
 from gradscope.load.inputs.resize import channels, enlarged, exchanged, flattened, numbers, rank
 from gradscope.load.inputs.spec import UNNAMED, Candidate, Fields, TensorSpec
+from gradscope.raised import message_of
 
 Rule = Callable[[str, Candidate, Facts], Iterator[Candidate]]
 

@@ -16,11 +16,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from gradscope.borrow import borrowed, seeded
-from gradscope.load.failure import USER_ERRORS, failure, message_of
+from gradscope.load.failure import USER_ERRORS, failure
 from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.spec import Candidate
 from gradscope.load.output import differentiable, main_tensor
 from gradscope.load.streams import stream
+from gradscope.raised import message_of
 from gradscope.schema import GradscopeError
 
 SMALLEST_MAP = 4  # pixels a side of a feature map, below which a convolution sees mostly padding
