@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.CLEAN
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
-    except Exception:
+    except Exception:  # the user's code has failed by now as a GradscopeError, from a process of its own
         traceback.print_exc()
         print("gradscope: this is a bug in gradscope, not in your model; the lines above say where.", file=sys.stderr)
         return Exit.BUG
