@@ -7,11 +7,22 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+
+
+def survey(
+    examine: Callable[[str], Row], names: Iterable[str], *, seconds: float, unfinished: Row | None = None
+) -> list[Row]:
+    """A row for every name, printed as it comes; that of a process without an answer begins as `unfinished`."""
+    rows = []
+    for name in names:
+        rows.append((unfinished or {}) | isolated(examine, name, seconds=seconds))
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
 
 
 def isolated(examine: Callable[[str], Row], name: str, *, seconds: float) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from gradscope import capture
 from gradscope.borrow import borrowed, seeded
 from gradscope.pytree import map_tensors, tensors_in
 from tests.benchmarks._cost import peak_of, seconds_of
-from tests.benchmarks._isolated import isolated
+from tests.benchmarks._isolated import survey
 from tests.benchmarks._zoo import build, names
 from tests.capture import checks
 
-RESULTS = Path("reports/benchmarks")
+RESULTS = Path("reports/benchmarks/capture.md")
 SECONDS = 240  # a model may take in its own process
 _LONG = 0.1  # CPU seconds of a plain forward and backward pass, above which Python's share is that of real models
 _LARGE = 20  # MB of peak memory, above which a ratio of peaks is no noise
@@ -171,14 +170,9 @@ def _quantiles(values: Sequence[float]) -> str:
 
 
 def main(select: str = "") -> None:
-    """Examine every model whose name contains `select` and write reports/benchmarks/capture.md."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name in names():
-        if select in name:
-            rows.append({"captured": False} | isolated(examine, name, seconds=SECONDS))
-            print(json.dumps(rows[-1]), flush=True)
-    (RESULTS / "capture.md").write_text(table(rows))
+    """Examine every model whose name contains `select` and write the table."""
+    chosen = [name for name in names() if select in name]
+    RESULTS.write_text(table(survey(examine, chosen, seconds=SECONDS, unfinished={"captured": False})))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import statistics
 import sys
 import time
@@ -19,10 +18,10 @@ from gradscope.load.inputs.facts import Facts
 from gradscope.load.inputs.search import Search
 from gradscope.load.inputs.trial import Trial
 from gradscope.pytree import tensors_in
-from tests.benchmarks._isolated import isolated
+from tests.benchmarks._isolated import survey
 from tests.benchmarks._zoo import build, names
 
-RESULTS = Path("reports/benchmarks")
+RESULTS = Path("reports/benchmarks/inputs.md")
 SECONDS = 600  # a model may take in its own process
 _BRANCH = 0.02  # standard deviation given to parameters that start at zero, so that their branches pass gradients
 
@@ -117,14 +116,9 @@ def _quantiles(values: Sequence[float]) -> str:
 
 
 def main(select: str = "") -> None:
-    """Look at every model whose name contains `select` and write reports/benchmarks/inputs.md."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for name in names():
-        if select in name:
-            rows.append({"found": False} | isolated(examine, name, seconds=SECONDS))
-            print(json.dumps(rows[-1]), flush=True)
-    (RESULTS / "inputs.md").write_text(table(rows))
+    """Look at every model whose name contains `select` and write the table."""
+    chosen = [name for name in names() if select in name]
+    RESULTS.write_text(table(survey(examine, chosen, seconds=SECONDS, unfinished={"found": False})))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from gradscope.borrow import borrowed, seeded
 from gradscope.measure._instruments import Instruments
 from gradscope.pytree import main_tensor
 from tests.benchmarks._cost import peak_of, seconds_of
-from tests.benchmarks._isolated import isolated
+from tests.benchmarks._isolated import survey
 from tests.capture.checks import subject_of
 
 RESULTS = Path("reports/benchmarks/moments.md")
@@ -123,12 +122,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(select: str = "") -> None:
     """Measure every model whose name contains `select` and write the table."""
-    rows = []
-    for name in names():
-        if select in name:
-            rows.append(isolated(examine, name, seconds=SECONDS))
-            print(json.dumps(rows[-1]), flush=True)
-    RESULTS.write_text(table(rows))
+    chosen = [name for name in names() if select in name]
+    RESULTS.write_text(table(survey(examine, chosen, seconds=SECONDS)))
 
 
 if __name__ == "__main__":
