@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gradscope.config import Config
 from gradscope.diagnose._signal import names
@@ -46,6 +46,14 @@ def layer_of(parameter: ParameterProfile, profile: Profile) -> LayerProfile | No
 def used(profile: Profile, roles: Sequence[str]) -> list[ParameterProfile]:
     """The parameters with a known draw that serve one of these roles."""
     return [p for p in profile.parameters if p.draw is not None and p.use is not None and p.use.role in roles]
+
+
+def beyond(
+    parameters: Iterable[ParameterProfile], measure: Callable[[ParameterProfile], float], limit: float
+) -> list[tuple[ParameterProfile, float]]:
+    """The parameters of which a measure is above a limit, each with it, the largest first."""
+    measured = [(parameter, measure(parameter)) for parameter in parameters]
+    return sorted((pair for pair in measured if pair[1] > limit), key=lambda pair: -pair[1])
 
 
 def worse(is_error: bool) -> Severity:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._draws import layer_of, used
+from gradscope.diagnose._draws import beyond, layer_of, used
 from gradscope.diagnose._signal import exact, names
 from gradscope.schema import Finding, ParameterProfile, Profile
 
@@ -30,9 +30,9 @@ def dominating_bias(profile: Profile, config: Config) -> Iterator[Finding]:
     Poole et al. 2016 (arXiv:1606.05340): sigma_b; LeCun et al. 1998, Efficient BackProp.
     """
     threshold = config.dominating_bias
-    found = [(p, share) for p in used(profile, ("bias",)) if (share := _share(p, profile)) > threshold.value]
+    found = beyond(used(profile, ("bias",)), lambda p: _share(p, profile), threshold.value)
     if found:
-        worst, share = max(found, key=lambda pair: pair[1])
+        worst, share = found[0]
         yield Finding(
             code="GS609",
             name="dominating-bias",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gradscope.config import Config
 from gradscope.diagnose._diagnostic import diagnostic
-from gradscope.diagnose._draws import SUMMING, families, used
+from gradscope.diagnose._draws import SUMMING, beyond, families, used
 from gradscope.diagnose._signal import exact
 from gradscope.schema import Finding, ParameterProfile, Profile
 
@@ -31,9 +31,9 @@ def off_center_weight(profile: Profile, config: Config) -> Iterator[Finding]:
     Baik, Ben Arous & Peche 2005 (arXiv:math/0403022): the mean is seen from a ratio of about one half on.
     """
     threshold = config.off_center_weight
-    found = [(p, ratio) for p in used(profile, SUMMING) if (ratio := _ratio(p)) > threshold.value]
+    found = beyond(used(profile, SUMMING), _ratio, threshold.value)
     if found:
-        worst, ratio = max(found, key=lambda pair: pair[1])
+        worst, ratio = found[0]
         assert worst.draw is not None
         yield Finding(
             code="GS613",
