@@ -22,7 +22,10 @@ from gradscope.predict._table import Dims, Table, diagonal, firsts, point_averag
 KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
 ZERO = 3e-3  # standard deviations: as exactly as quantiles on the grid know an atom at zero
 LEAST_SLOPE = 0.1  # mean slope, in its covariance with the value, below which nothing is said of the tilt
-NODES = 8  # distinct (mean, standard deviation) pairs that are evaluated before interpolating
+ROUNDING = 1e-9  # share of the largest (mean, standard deviation) within which two are the same
+NODES = 8  # of these pairs, between which is interpolated
+MISSED = 0.02  # share of the largest by which that may miss one: at borders mean and variance vary each their own way
+MOST_NODES = 32  # clusters of pairs, no wider than this share, that are evaluated one by one otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,21 +131,36 @@ def _base(x: Table) -> Base:
 
 
 def _nodes(mean: Array, deviation: Array) -> tuple[Array, Array, Array]:
-    """At most NODES pairs (mean, deviation), and every group's interpolation weights: (groups, nodes)."""
+    """A few pairs (mean, deviation), and every group's interpolation weights: (groups, nodes)."""
+    both = np.stack([mean, deviation])
     size = np.hypot(mean, deviation)
-    tolerance = 1e-9 * max(float(size.max()), 1e-300)
-    unique, inverse = np.unique(np.round(np.stack([mean, deviation]) / tolerance), axis=1, return_inverse=True)
-    if unique.shape[1] <= NODES:
-        first = [int(np.argmax(inverse.ravel() == k)) for k in range(unique.shape[1])]
-        return mean[first], deviation[first], np.eye(len(first))[inverse.ravel()]
+    largest = max(float(size.max()), 1e-300)
+    alike = _alike(both, ROUNDING * largest)
+    if alike.shape[1] <= NODES:
+        return *_averages(both, alike), alike
     order = np.argsort(size)
     knots = order[np.round(np.linspace(0, len(order) - 1, NODES)).astype(int)]
-    position = np.interp(size, size[knots] + tolerance * np.arange(NODES), np.arange(NODES))
+    position = np.interp(size, size[knots] + ROUNDING * largest * np.arange(NODES), np.arange(NODES))
     low = np.minimum(position.astype(int), NODES - 2)
     share = np.zeros((size.size, NODES))
     share[np.arange(size.size), low] = 1 - (position - low)
     share[np.arange(size.size), low + 1] = position - low
+    if np.abs(both[:, knots] @ share.T - both).max() > MISSED * largest:
+        alike = _alike(both, MISSED * largest)
+        if alike.shape[1] <= MOST_NODES:
+            return *_averages(both, alike), alike
     return mean[knots], deviation[knots], share
+
+
+def _alike(points: Array, tolerance: float) -> Array:
+    """Which points fall together when rounded: (points, clusters)."""
+    _, inverse = np.unique(np.round(points / tolerance), axis=1, return_inverse=True)
+    return np.eye(int(inverse.max()) + 1)[inverse.ravel()]
+
+
+def _averages(both: Array, alike: Array) -> tuple[Array, Array]:
+    mean, deviation = both @ alike / alike.sum(0)
+    return mean, deviation
 
 
 def evaluated(function: Callable[[Tensor], Tensor], points: Array) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Maxima over windows of a function of a Gaussian: sampled once for each shape of window, then read off by correlation.
+"""Tables of maxima over windows of a function of a Gaussian: who wins is drawn once, then read off for every pair.
 
 Windows at a border hold fewer entries, and entries there may vary less; both only change the scale of the maximum.
 """
@@ -6,7 +6,6 @@ Windows at a border hold fewer entries, and entries there may vary less; both on
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,13 +16,10 @@ from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
 from gradscope.predict._gaussian import Lineage, lineage_of
 from gradscope.predict._grid import grid
-from gradscope.predict._marginal import from_samples
 from gradscope.predict._rules import NoRule
 from gradscope.predict._table import Table, agreeing_average, along, diagonal, firsts, refined, seconds
 from gradscope.predict._view import single
-
-SAMPLES = 20000  # windows drawn to tabulate a maximum
-_CORRELATIONS = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.93, 0.98, 1.0])
+from gradscope.predict._windows import CORRELATIONS, FARTHEST, Maxima, sampled
 
 Sources = NDArray[np.int64]  # (taps, windows): the position that a tap of a window reads, -1 outside
 
@@ -37,6 +33,9 @@ class _Span:
         sources: what every window reads.
         matrix: the average over a window: (windows, positions).
         pairs: the same for classes of pairs: (new classes, old classes).
+        shared: for every class of two windows, the average over the entries that both hold: (new classes, old groups).
+        overlap: chance that two random entries of the two windows are the same one: (new classes,).
+        distance: between the two windows: (new classes,).
     """
 
     old: Axis
@@ -44,21 +43,22 @@ class _Span:
     sources: Sources
     matrix: Array
     pairs: Array
+    shared: Array
+    overlap: Array
+    distance: Array
 
     @property
     def valid(self) -> NDArray[np.int64]:
         """How many entries every window holds: (windows,)."""
         return (self.sources >= 0).sum(0)
 
-
-@dataclass(frozen=True, eq=False)
-class _Sampled:
-    """Of the maximum over one window: mean, E y y' at the tabulated correlations, E of the squared slope, shape."""
-
-    mean: float
-    products: Array
-    slope: float
-    shape: Array | None
+    def near(self, taps: int, farthest: int) -> Array:
+        """What a window of this many entries and the next ones read: (windows, taps) positions from the first on."""
+        whole = np.flatnonzero(self.valid == self.valid.max())
+        used = self.sources[:, whole[len(whole) // 2]]
+        step = int(np.diff(self.sources[:, whole], axis=1).min()) if len(whole) > 1 else 1
+        own = (used - used.min())[:taps]
+        return own + step * np.arange(min(farthest, self.new.size - 1) + 1)[:, None]
 
 
 def maximum(x: Table, windows: Sequence[Sources]) -> Table:
@@ -86,20 +86,20 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
         size = along(size, span.matrix, start + i)
     full, mean, second = _by_shape(lineage, node, start, spans)
     shape = [1] * start + [s.new.size for s in spans]
-    scale = np.sqrt(size * second.reshape(shape) / full.products[-1])
-    out_second = np.interp(correlation, _CORRELATIONS, full.products)
-    out_second = out_second * firsts(scale, new_axes) * seconds(scale, new_axes)
+    scale = np.sqrt(size * second.reshape(shape) / full.second_moment)
+    product, same = _pairs(full, correlation, axes[:start], spans)
+    out_second = product * firsts(scale, new_axes) * seconds(scale, new_axes)
     out_mean = np.sqrt(size) * mean.reshape(shape)
 
     def backward(gradient: Array) -> list[Array]:
-        return [full.slope * _routed(gradient, start, spans)]
+        return [full.slope * _routed(gradient, same, start, spans)]
 
     gone = [start + i for i, s in enumerate(spans) if s.new.size == 1]
     kept = base.table.dims[: len(base.table.dims) - len(windows)]
     dims = (*kept, *((s.new,) if s.new.size > 1 else () for s in spans))
     out = Table(dims, _first(out_mean, gone), _first(out_second, gone), (base.table,), backward)
     if x is not base.table:
-        out.passes = lambda gradient: [(x, agreeing_average(_routed(gradient, start, spans), axes))]
+        out.passes = lambda gradient: [(x, agreeing_average(_routed(gradient, same, start, spans), axes))]
     if full.shape is not None:
         out.notes["shape"] = full.shape
     return out
@@ -120,80 +120,83 @@ def _span(sources: Sources, axis: Axis) -> _Span:
         matrix[np.flatnonzero(inside), source[inside]] += 1.0
     matrix /= np.maximum(matrix.sum(1, keepdims=True), 1.0)
     new = _axes.spatial(windows)
-    return _Span(axis, new, sources, matrix, _partition.lift(matrix, axis, new)[0])
+    classes = _axes.pair_classes(new).ravel()
+    counts = np.maximum(np.bincount(classes, minlength=new.classes), 1)
+    both = [np.bincount(classes, np.outer(column, column).ravel(), new.classes) / counts for column in matrix.T]
+    shared = np.stack(both, 1)
+    overlap = shared.sum(1)
+    shared = np.divide(shared, overlap[:, None], out=np.zeros(shared.shape), where=overlap[:, None] > 0)
+    apart = np.abs(np.subtract.outer(np.arange(windows), np.arange(windows)))
+    distance = np.bincount(classes, apart.ravel(), new.classes) / counts
+    return _Span(axis, new, sources, matrix, _partition.lift(matrix, axis, new)[0], shared, overlap, distance)
 
 
-def _routed(gradient: Array, start: int, spans: Sequence[_Span]) -> Array:
-    """Each gradient goes to the one position that was the largest: which one is uniform over the window."""
+def _pairs(full: Maxima, correlation: Array, leading: Sequence[Axis], spans: Sequence[_Span]) -> tuple[Array, Array]:
+    """E y y' for every class of pairs, and the share of the pairs whose maximum is one and the same entry.
+
+    That share is what exceeds the chance that two entries drawn at random from the windows are the same.
+    """
+    product = np.interp(correlation, CORRELATIONS, np.maximum.accumulate([p.product for p in full.by_correlation]))
+    product = np.array(product)
+    same = np.zeros(product.shape)
+    at_one_place = np.ix_(*(np.arange(n) for n in product.shape[: len(leading)]), *(_at(s, 0) for s in spans))
+    by_correlation = [p.same for p in full.by_correlation]
+    same[at_one_place] = _beyond_chance(np.interp(correlation[at_one_place], CORRELATIONS, by_correlation), spans, 0)
+    for distances, pair in full.near.items():
+        where = np.ix_(
+            *(np.arange(len(a.groups)) for a in leading),
+            *(_at(s, d) for s, d in zip(spans, distances, strict=True)),
+        )
+        product[where] = pair.product
+        same[where] = _beyond_chance(np.asarray(pair.same), spans, *distances)
+    return product, same
+
+
+def _at(span: _Span, distance: int) -> NDArray[np.int64]:
+    return np.flatnonzero(span.distance == distance)
+
+
+def _beyond_chance(same: Array, spans: Sequence[_Span], *distances: int) -> Array:
+    apart = distances if len(distances) == len(spans) else distances * len(spans)
+    chance = np.ones(())
+    for span, distance in zip(spans, apart, strict=True):
+        chance = np.multiply.outer(chance, span.overlap[_at(span, distance)])
+    return np.clip((same - chance) / np.maximum(1.0 - chance, 1e-9), 0.0, 1.0)
+
+
+def _routed(gradient: Array, same: Array, start: int, spans: Sequence[_Span]) -> Array:
+    """Each gradient goes to the one entry that was the largest: which one is uniform over the window."""
     for i, span in enumerate(spans):
         if span.new.size == 1:  # its second class has no pairs
             gradient = np.stack([gradient, np.zeros_like(gradient)], start + i)
-    alone = np.zeros_like(gradient)
-    agree = (*(slice(None),) * start, *(slice(len(s.new.groups)) for s in spans))
-    alone[agree] = gradient[agree]
-    apart = gradient - alone
+    together = gradient * same
+    apart = gradient - together
     for i, span in enumerate(spans):
         old_counts, new_counts = _axes.pair_counts(span.old), _axes.pair_counts(span.new)
         old_counts = np.where(old_counts > 0, old_counts, np.inf)
-        shared = _partition.shared_taps(span.sources, span.old, span.new)
-        valid = np.ones(span.new.classes)
-        valid[: span.valid.size] = span.valid
-        shared = shared / valid[:, None]
-        alone = along(alone, (shared * new_counts[:, None]).T / old_counts[:, None], start + i)
+        to_one = np.zeros((span.old.classes, span.new.classes))
+        to_one[: span.shared.shape[1]] = span.shared.T
+        together = along(together, to_one * new_counts / old_counts[:, None], start + i)
         apart = along(apart, (span.pairs * new_counts[:, None]).T / old_counts[:, None], start + i)
-    return alone + apart
+    return together + apart
 
 
-# --- sampling ----------------------------------------------------------------------------------------
-
-
-def _by_shape(lineage: Lineage, node: int, start: int, spans: Sequence[_Span]) -> tuple[_Sampled, Array, Array]:
+def _by_shape(lineage: Lineage, node: int, start: int, spans: Sequence[_Span]) -> tuple[Maxima, Array, Array]:
     """The largest window, and mean and second moment of every window by how many entries it holds: (windows...)."""
     counts = [s.valid for s in spans]
-    known = {
-        taps: _sampled(lineage, node, start, taps)
-        for taps in itertools.product(*(sorted({int(n) for n in c}) for c in counts))
-    }
+    axes, kernel = lineage.base.table.axes[start:], lineage.base.correlation[(0,) * start]
+    largest = tuple(int(c.max()) for c in counts)
+    known = {}
+    for sizes in itertools.product(*(sorted({int(n) for n in c}) for c in counts)):
+        farthest = FARTHEST if sizes == largest else 0
+        taps = [s.near(n, farthest) for s, n in zip(spans, sizes, strict=True)]
+        known[sizes] = sampled(lineage, node, axes, kernel, taps)
     shape = tuple(c.size for c in counts)
     mean, second = np.empty(shape), np.empty(shape)
-    for taps, found in known.items():
-        where = np.ix_(*(np.flatnonzero(c == n) for c, n in zip(counts, taps, strict=True)))
-        mean[where], second[where] = found.mean, found.products[-1]
-    return known[max(known, key=math.prod)], mean, second
-
-
-def _sampled(lineage: Lineage, node: int, start: int, taps: Sequence[int]) -> _Sampled:
-    """By drawing windows with the correlation of neighbouring positions."""
-    z, weights = grid()
-    offsets = np.stack([o.ravel() for o in np.meshgrid(*[np.arange(k) for k in taps], indexing="ij")])
-    kernel = lineage.base.correlation[(0,) * start]
-    axes = lineage.base.table.axes[start:]
-    covariance = np.ones((offsets.shape[1],) * 2)
-    for i, j in itertools.combinations(range(offsets.shape[1]), 2):
-        classes = tuple(_neighbour(a, abs(int(o[i] - o[j]))) for a, o in zip(axes, offsets, strict=True))
-        covariance[i, j] = covariance[j, i] = kernel[classes]
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    rng = np.random.default_rng(0)
-    one, other = (rng.standard_normal((SAMPLES, offsets.shape[1])) @ root.T for _ in range(2))
-    first = np.interp(one, z, lineage.value[node])
-    y = first.max(1)
-    winner = np.take_along_axis(one, first.argmax(1)[:, None], 1)[:, 0]
-    slope = np.interp(winner, z, lineage.slope[node])
-    products = [
-        float((y * np.interp(rho * one + math.sqrt(1 - rho * rho) * other, z, lineage.value[node]).max(1)).mean())
-        for rho in _CORRELATIONS
-    ]
-    products[0] = float(y.mean()) ** 2
-    return _Sampled(
-        float(y.mean()), np.maximum.accumulate(products), float((slope**2).mean()), from_samples(y, z, weights)
-    )
-
-
-def _neighbour(axis: Axis, distance: int) -> int:
-    """The class of two positions near the middle at this distance."""
-    middle = axis.size // 2
-    return int(_axes.pair_classes(axis)[middle, (middle + distance) % axis.size])
+    for sizes, found in known.items():
+        where = np.ix_(*(np.flatnonzero(c == n) for c, n in zip(counts, sizes, strict=True)))
+        mean[where], second[where] = found.mean, found.second_moment
+    return known[largest], mean, second
 
 
 # --- lattices ----------------------------------------------------------------------------------------
