@@ -109,7 +109,7 @@ def of_value(value: Tensor) -> Distribution:
     elif flat.numel() <= QUANTILES:
         quantiles = flat.repeat(math.ceil(QUANTILES / flat.numel()))[:QUANTILES]
     else:
-        quantiles = flat[torch.linspace(0, flat.numel() - 1, QUANTILES).long()]
+        quantiles = flat[torch.linspace(0, flat.numel() - 1, QUANTILES, dtype=torch.float64).long()]
     return Distribution("constant", quantiles, value)
 
 
