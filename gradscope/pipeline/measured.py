@@ -70,6 +70,7 @@ def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profil
     """The measured profile with its distance from theory, the predicted one, and why there is none."""
     from gradscope import predict
     from gradscope.borrow import seeded
+    from gradscope.load.failure import our_line
 
     limit = config.prediction_seconds
     if limit <= 0:
@@ -83,7 +84,9 @@ def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profil
     except predict.TooSlow:
         return measured, None, (Gap("prediction", f"theory beside it would take more than {limit:g} s of CPU time"),)
     except Exception as error:  # whatever the model's code does without data is an answer
-        return measured, None, (Gap("prediction", f"the model does not run without data: {words(error)}"),)
+        line = our_line(error)
+        why = f"theory failed at {line}" if line else "the model does not run without data"
+        return measured, None, (Gap("prediction", f"{why}: {words(error)}"),)
     return predict.compared(measured, predicted), predicted, ()
 
 

@@ -130,6 +130,27 @@ def test_a_model_that_is_not_what_its_layers_say_is_noticed() -> None:
     assert "GS190" in {f.code for f in report.findings}
 
 
+def test_a_prediction_that_fails_is_a_gap_that_says_whose_code_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Real(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = classifier(2, nn.ReLU, width=64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.is_meta:
+                raise ValueError("no data")
+            return self.body(x)
+
+    def reason(model: nn.Module) -> str:
+        report = gradscope.analyze(model, random(8, 64), prescribe=False, trial_steps=False, config=Config())
+        assert report.predicted is None
+        return next(gap.reason for gap in report.gaps if gap.layer == "prediction")
+
+    assert "does not run without data" in reason(Real())
+    monkeypatch.setattr("gradscope.predict._plan.distribution", None)
+    assert "theory failed at gradscope/predict/_plan.py:" in reason(classifier(2, nn.ReLU, width=64))
+
+
 def test_no_prediction_without_a_budget_for_it() -> None:
     config = gradscope.config.override(Config(), {"prediction-seconds": 0.0})
     report = gradscope.analyze(classifier(2, nn.ReLU, width=64), random(8, 64), prescribe=False, config=config)
