@@ -33,7 +33,7 @@ class _Span:
         sources: what every window reads.
         matrix: the average over a window: (windows, positions).
         pairs: the same for classes of pairs: (new classes, old classes).
-        shared: for every class of two windows, the average over the entries that both hold: (new classes, old groups).
+        agreeing: the average over the entries that both windows of a class hold: (new classes, old classes).
         overlap: chance that two random entries of the two windows are the same one: (new classes,).
         distance: between the two windows: (new classes,).
     """
@@ -43,7 +43,7 @@ class _Span:
     sources: Sources
     matrix: Array
     pairs: Array
-    shared: Array
+    agreeing: Array
     overlap: Array
     distance: Array
 
@@ -72,11 +72,12 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
     axes, start = base.table.axes, len(base.table.axes) - len(windows)
     spans = [_span(sources, axes[start + i]) for i, sources in enumerate(windows)]
     new_axes = [*axes[:start], *(s.new for s in spans)]
-    covariance = base.correlation * base.scale
+    average, one_by_one = base.correlation * base.scale, base.correlation * base.scale
     for i, span in enumerate(spans):
-        covariance = along(covariance, span.pairs, start + i)
-    own = np.maximum(diagonal(covariance, new_axes), 1e-300)
-    correlation = np.clip(covariance / np.sqrt(firsts(own, new_axes) * seconds(own, new_axes)), 0.0, 1.0)
+        average, one_by_one = along(average, span.pairs, start + i), along(one_by_one, span.agreeing, start + i)
+    own = np.maximum(diagonal(average, new_axes), 1e-300)
+    scale = np.sqrt(firsts(own, new_axes) * seconds(own, new_axes))
+    correlation = np.clip(average / scale, 0.0, 1.0)
     correlation[tuple(slice(len(a.groups)) for a in new_axes)] = 1.0
 
     node = int(np.argmax(base.share.reshape(-1, base.mean.size).sum(0)))
@@ -86,9 +87,9 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
         size = along(size, span.matrix, start + i)
     full, mean, second = _by_shape(lineage, node, start, spans)
     shape = [1] * start + [s.new.size for s in spans]
-    scale = np.sqrt(size * second.reshape(shape) / full.second_moment)
-    product, same = _pairs(full, correlation, axes[:start], spans)
-    out_second = product * firsts(scale, new_axes) * seconds(scale, new_axes)
+    factor = np.sqrt(size * second.reshape(shape) / full.second_moment)
+    product, same = _pairs(full, correlation, one_by_one / scale, axes[:start], spans)
+    out_second = product * firsts(factor, new_axes) * seconds(factor, new_axes)
     out_mean = np.sqrt(size) * mean.reshape(shape)
 
     def backward(gradient: Array) -> list[Array]:
@@ -123,43 +124,67 @@ def _span(sources: Sources, axis: Axis) -> _Span:
     classes = _axes.pair_classes(new).ravel()
     counts = np.maximum(np.bincount(classes, minlength=new.classes), 1)
     both = [np.bincount(classes, np.outer(column, column).ravel(), new.classes) / counts for column in matrix.T]
-    shared = np.stack(both, 1)
-    overlap = shared.sum(1)
-    shared = np.divide(shared, overlap[:, None], out=np.zeros(shared.shape), where=overlap[:, None] > 0)
+    agreeing = np.pad(np.stack(both, 1), ((0, 0), (0, axis.classes - axis.size)))
+    overlap = agreeing.sum(1)
+    agreeing /= np.where(overlap > 0, overlap, np.inf)[:, None]
     apart = np.abs(np.subtract.outer(np.arange(windows), np.arange(windows)))
     distance = np.bincount(classes, apart.ravel(), new.classes) / counts
-    return _Span(axis, new, sources, matrix, _partition.lift(matrix, axis, new)[0], shared, overlap, distance)
+    return _Span(axis, new, sources, matrix, _partition.lift(matrix, axis, new)[0], agreeing, overlap, distance)
 
 
-def _pairs(full: Maxima, correlation: Array, leading: Sequence[Axis], spans: Sequence[_Span]) -> tuple[Array, Array]:
+def _pairs(
+    full: Maxima, correlation: Array, one_by_one: Array, leading: Sequence[Axis], spans: Sequence[_Span]
+) -> tuple[Array, Array]:
     """E y y' for every class of pairs, and the share of the pairs whose maximum is one and the same entry.
 
     That share is what exceeds the chance that two entries drawn at random from the windows are the same.
+
+    Args:
+        correlation: the average covariance between two windows over that of one window with itself.
+        one_by_one: the same of every entry with the same entry, 0 where the windows share none.
     """
-    product = np.interp(correlation, CORRELATIONS, np.maximum.accumulate([p.product for p in full.by_correlation]))
-    product = np.array(product)
+    alike = _likeness(full, correlation, one_by_one, len(leading), spans)
+    ones = np.interp(correlation, CORRELATIONS, np.maximum.accumulate([p.product for p in full.one_by_one]))
+    shares = correlation * full.average / full.most_common
+    common = np.interp(shares, CORRELATIONS, np.maximum.accumulate(full.in_common))
+    product = np.array(alike * ones + (1.0 - alike) * common)
     same = np.zeros(product.shape)
     at_one_place = np.ix_(*(np.arange(n) for n in product.shape[: len(leading)]), *(_at(s, 0) for s in spans))
-    by_correlation = [p.same for p in full.by_correlation]
-    same[at_one_place] = _beyond_chance(np.interp(correlation[at_one_place], CORRELATIONS, by_correlation), spans, 0)
+    winners = alike[at_one_place] * np.interp(
+        correlation[at_one_place], CORRELATIONS, [p.same for p in full.one_by_one]
+    )
+    same[at_one_place] = _beyond_chance(winners, spans, [0] * len(spans))
     for distances, pair in full.near.items():
         where = np.ix_(
             *(np.arange(len(a.groups)) for a in leading),
             *(_at(s, d) for s, d in zip(spans, distances, strict=True)),
         )
         product[where] = pair.product
-        same[where] = _beyond_chance(np.asarray(pair.same), spans, *distances)
+        same[where] = _beyond_chance(np.asarray(pair.same), spans, distances)
     return product, same
+
+
+def _likeness(full: Maxima, correlation: Array, one_by_one: Array, start: int, spans: Sequence[_Span]) -> Array:
+    """How far the covariance of two windows is one of every entry with itself (1), or the same for all pairs (0)."""
+    chance = np.ones(())
+    for span in spans:
+        chance = np.multiply.outer(chance, span.overlap)
+    chance = np.broadcast_to(chance, correlation.shape)
+    rest = np.where(chance < 1.0, 1.0 - chance, np.inf)
+    excess = full.average * (one_by_one - correlation) / rest  # of the same entry over another one
+    largest = correlation * (1.0 - full.average) / rest
+    alike = np.divide(excess, largest, out=np.ones(excess.shape), where=largest > 0)
+    alike = np.where(chance > 0, np.clip(alike, 0.0, 1.0), 0.0)
+    return np.where(correlation == 1.0, 1.0, alike)  # the window itself
 
 
 def _at(span: _Span, distance: int) -> NDArray[np.int64]:
     return np.flatnonzero(span.distance == distance)
 
 
-def _beyond_chance(same: Array, spans: Sequence[_Span], *distances: int) -> Array:
-    apart = distances if len(distances) == len(spans) else distances * len(spans)
+def _beyond_chance(same: Array, spans: Sequence[_Span], distances: Sequence[int]) -> Array:
     chance = np.ones(())
-    for span, distance in zip(spans, apart, strict=True):
+    for span, distance in zip(spans, distances, strict=True):
         chance = np.multiply.outer(chance, span.overlap[_at(span, distance)])
     return np.clip((same - chance) / np.maximum(1.0 - chance, 1e-9), 0.0, 1.0)
 
@@ -174,9 +199,7 @@ def _routed(gradient: Array, same: Array, start: int, spans: Sequence[_Span]) ->
     for i, span in enumerate(spans):
         old_counts, new_counts = _axes.pair_counts(span.old), _axes.pair_counts(span.new)
         old_counts = np.where(old_counts > 0, old_counts, np.inf)
-        to_one = np.zeros((span.old.classes, span.new.classes))
-        to_one[: span.shared.shape[1]] = span.shared.T
-        together = along(together, to_one * new_counts / old_counts[:, None], start + i)
+        together = along(together, (span.agreeing * new_counts[:, None]).T / old_counts[:, None], start + i)
         apart = along(apart, (span.pairs * new_counts[:, None]).T / old_counts[:, None], start + i)
     return together + apart
 

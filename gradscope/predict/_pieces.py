@@ -124,7 +124,7 @@ def bundled(tables: Sequence[Table], dim: int) -> Table:
 
 
 def _variance(x: Table, dim: int) -> float:
-    """The second moment at one position of a dimension that differs over all others: what a normalization divides by."""
+    """What varies over all other dimensions at one position of this one: what a normalization divides by."""
     kept = slice(sum(len(d) for d in x.dims[:dim]), sum(len(d) for d in x.dims[: dim + 1]))
     agreeing, common = x.second, x.second
     for i in reversed(range(len(x.axes))):

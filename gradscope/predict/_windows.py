@@ -1,7 +1,8 @@
 """Maxima over windows of a function of a Gaussian field, by drawing the field: moments, and who wins.
 
-Two windows of one map share entries or have neighbouring ones: both are cut from one field. Windows of different samples
-or channels hold other entries that are correlated one by one: those are tabulated by correlation.
+Two windows of one map that share entries or lie side by side are cut from one field. All others are tabulated by how
+much they have in common: either one number that is added to all entries of both, as far positions of one map have it,
+or entries that are correlated one by one, as the same windows of two similar samples are.
 """
 
 from __future__ import annotations
@@ -39,21 +40,27 @@ class Maxima:
 
     Attributes:
         mean: E y.
-        by_correlation: of windows whose entries are correlated one by one, at every entry of `CORRELATIONS`.
+        one_by_one: of windows whose entries are correlated one by one, at every entry of `CORRELATIONS`.
+        in_common: E y y' of windows whose entries all share one number; `CORRELATIONS` are shares of `most_common`.
+        most_common: the largest variance that this number can have.
+        average: correlation of two entries of a window drawn at random.
         near: of windows of one map, by their distance along every axis.
         slope: E of the squared slope at the largest entry.
         shape: see `_marginal`; None if it is Gaussian.
     """
 
     mean: float
-    by_correlation: tuple[Pair, ...]
+    one_by_one: tuple[Pair, ...]
+    in_common: tuple[float, ...]
+    most_common: float
+    average: float
     near: dict[tuple[int, ...], Pair]
     slope: float
     shape: Array | None
 
     @property
     def second_moment(self) -> float:
-        return self.by_correlation[-1].product
+        return self.one_by_one[-1].product
 
 
 def sampled(lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, taps: Sequence[Array]) -> Maxima:
@@ -75,28 +82,62 @@ def sampled(lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, ta
     first = np.interp(field, z, value)
     y, winner = _largest(first, own[1])
     at_winner = np.take_along_axis(field, winner[:, None], 1)[:, 0]
-    near = {distance: _pair(y, winner, *_largest(first, entries)) for distance, entries in others}
-    one, other = field[:, own[1]], (rng.standard_normal((SAMPLES, root.shape[0])) @ root.T)[:, own[1]]
-    every = np.arange(own[1].size)
-    rank = np.searchsorted(own[1], winner)  # of the winner in its window
-    by_correlation = [
-        _pair(y, rank, *_largest(np.interp(rho * one + math.sqrt(1 - rho * rho) * other, z, value), every))
-        for rho in CORRELATIONS
-    ]
-    by_correlation[0] = Pair(float(y.mean()) ** 2, by_correlation[0].same)
+    near = {}
+    for distance, entries in others:
+        other, its_winner = _largest(first, entries)
+        near[distance] = Pair(_product(y, y, other), float((winner == its_winner).mean()))
+    covariance = root[own[1]] @ root[own[1]].T
     return Maxima(
         float(y.mean()),
-        tuple(by_correlation),
+        _one_by_one(y, np.searchsorted(own[1], winner), field[:, own[1]], covariance, z, value, rng),
+        *_in_common(y, covariance, z, value, rng),
+        float(covariance.mean()),
         near,
         float((np.interp(at_winner, z, slope) ** 2).mean()),
         from_samples(y, z, weights),
     )
 
 
-def _pair(y: Array, winner: NDArray[np.int64], other: Array, other_winner: NDArray[np.int64]) -> Pair:
-    """With the correlation of the sample and the moments of y, which the other maximum has too."""
-    correlation = float(np.cov(y, other)[0, 1]) / max((float(y.var()) + float(other.var())) / 2, 1e-300)
-    return Pair(float(y.mean()) ** 2 + correlation * float(y.var()), float((winner == other_winner).mean()))
+def _one_by_one(
+    y: Array,
+    winner: NDArray[np.int64],
+    window: Array,
+    covariance: Array,
+    z: Array,
+    value: Array,
+    rng: np.random.Generator,
+) -> tuple[Pair, ...]:
+    """The window again, with every entry correlated with itself."""
+    other = rng.standard_normal(window.shape) @ _square_root(covariance).T
+    every = np.arange(window.shape[1])
+    pairs = [Pair(float(y.mean()) ** 2, 1.0 / every.size)]
+    for rho in CORRELATIONS[1:]:
+        again = np.interp(rho * window + math.sqrt(1 - rho * rho) * other, z, value)
+        largest, its_winner = _largest(again, every)
+        pairs.append(Pair(_product(y, y, largest), float((winner == its_winner).mean())))
+    return tuple(pairs)
+
+
+def _in_common(
+    y: Array, covariance: Array, z: Array, value: Array, rng: np.random.Generator
+) -> tuple[tuple[float, ...], float]:
+    """Two windows that are independent but for one number u: K = c 1 1^T + (K - c 1 1^T), c <= 1 / (1^T K^-1 1)."""
+    most = 1.0 / max(float(np.linalg.pinv(covariance, rcond=1e-9).sum()), 1.0)
+    products = []
+    for share in CORRELATIONS:
+        root = _square_root(covariance - share * most)
+        u = rng.standard_normal((SAMPLES, 1)) * math.sqrt(share * most)
+        one, other = (
+            np.interp(rng.standard_normal((SAMPLES, root.shape[0])) @ root.T + u, z, value).max(1) for _ in range(2)
+        )
+        products.append(_product(y, one, other) if share > 0 else float(y.mean()) ** 2)
+    return tuple(products), most
+
+
+def _product(y: Array, one: Array, other: Array) -> float:
+    """E y y' with the correlation of two samples, and the moments of y, which both have."""
+    correlation = float(np.cov(one, other)[0, 1]) / max((float(one.var()) + float(other.var())) / 2, 1e-300)
+    return float(y.mean()) ** 2 + correlation * float(y.var())
 
 
 def _largest(values: Array, entries: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
@@ -119,7 +160,11 @@ def _root(axes: Sequence[Axis], kernel: Array, sides: Sequence[int]) -> Array:
     for axis, o in zip(axes, offsets, strict=True):
         by_distance = np.array([_neighbour(axis, d) for d in range(int(o.max()) + 1)])
         classes.append(by_distance[np.abs(o[:, None] - o[None])])
-    values, vectors = np.linalg.eigh(kernel[tuple(classes)])
+    return _square_root(kernel[tuple(classes)])
+
+
+def _square_root(covariance: Array) -> Array:
+    values, vectors = np.linalg.eigh(covariance)
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
