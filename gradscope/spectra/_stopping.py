@@ -9,7 +9,8 @@ from gradscope.spectra._bidiagonal import Bidiagonal
 
 _COARSE = 5e-3  # tolerances from here on may be reached by extrapolation
 _MARGIN = 1.5  # times the step of an extrapolation that is still plausible
-_HIDDEN = 0.1  # share of the way from the Ritz value to the upper bound
+_HIDDEN = 0.2  # share of the way from the Ritz value to the upper bound: larger values are seldom hidden so far up
+_MISSED = 0.25  # chance that the start vector misses a larger value, which seldom is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,10 @@ class Settled:
 def is_unlikely_above(value: float, run: Bidiagonal, probability: float) -> bool:
     """Whether the largest singular value is hardly above `value`: neither by extrapolation nor hidden.
 
-    A run may hide a value behind a converged one that lies close to it; nearly always by less than a share of the way
-    to the upper bound.
+    A run may hide a value behind a converged one that lies close to it: nearly always by less than a share of the way
+    to the upper bound, and not past `value` unless the start vector was unlucky.
     """
     low, k = run.low(), len(run)
-    if value < low or not run.is_below(low + (value - low) / _HIDDEN, probability):
+    if value < low or not (run.is_below(low + (value - low) / _HIDDEN, probability) or run.is_below(value, _MISSED)):
         return False
     return min(run.band_edge(k // 2), run.band_edge(k - 2)) <= low + (value - low) / _MARGIN
