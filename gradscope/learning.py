@@ -13,12 +13,13 @@ from statistics import fmean, stdev
 
 from gradscope.schema import Attempt
 
-LEARNED, CERTAIN = 0.05, 3.0
+LEARNED, CERTAIN = 0.05, 5.0
 """Share of the loss that depends on the right targets, and its standard errors, from which learning is plain."""
 
 _WORSE = 2.0  # times the first loss: such a learning rate is too high
 _ROUNDING = 1e-7  # relative: differences of losses in float32 below it are noise
 _COARSE = 0.02  # an error rate of a few samples is no finer
+_LEAST = 4  # steps that a slope and its error need
 _LENIENCE = 3.0  # standard errors: error rates move later than losses
 
 
@@ -42,17 +43,34 @@ def evidence(attempt: Attempt) -> float:
     return min(of_loss, _certainty(skills(attempt), _COARSE) + _LENIENCE) if attempt.errors else of_loss
 
 
+def growth(attempt: Attempt) -> float:
+    """Standard errors by which the gap grows: the slope of a straight line through the gaps of all steps."""
+    every = _gaps(attempt)
+    if len(every) < _LEAST:
+        return 0.0
+    middle, mean = (len(every) - 1) / 2, fmean(every)
+    spread = sum((step - middle) ** 2 for step in range(len(every)))
+    slope = sum((step - middle) * gap for step, gap in enumerate(every)) / spread
+    rest = sum((gap - mean - slope * (step - middle)) ** 2 for step, gap in enumerate(every)) / (len(every) - 2)
+    return slope / (math.sqrt(rest / spread) + _ROUNDING / len(every))
+
+
 def gaps(attempt: Attempt) -> list[float]:
     """(mismatched - loss) / (|mismatched| + |loss|) at each step of the second half; 0 from where it diverged."""
-    return _second_half(attempt, attempt.losses, attempt.mismatched, lambda own, other: abs(own) + abs(other))
+    return _gaps(attempt)[attempt.asked // 2 :]
 
 
 def skills(attempt: Attempt) -> list[float]:
     """(mismatched error - error) / mismatched error at each step of the second half; 0 from where it diverged."""
-    return _second_half(attempt, attempt.errors, attempt.mismatched_errors, lambda own, other: other)
+    shares = _shares(attempt, attempt.errors, attempt.mismatched_errors, lambda own, other: other)
+    return shares[attempt.asked // 2 :]
 
 
-def _second_half(
+def _gaps(attempt: Attempt) -> list[float]:
+    return _shares(attempt, attempt.losses, attempt.mismatched, lambda own, other: abs(own) + abs(other))
+
+
+def _shares(
     attempt: Attempt, own: Sequence[float], others: Sequence[float], size: Callable[[float, float], float]
 ) -> list[float]:
     def share(mine: float, other: float) -> float:
@@ -60,7 +78,7 @@ def _second_half(
         return (other - mine) / whole if math.isfinite(whole) and whole > 0 else 0.0
 
     shares = [share(*pair) for pair in zip(own, others, strict=True)]
-    return [*shares, *[0.0] * (attempt.asked - len(shares))][attempt.asked // 2 :]
+    return [*shares, *[0.0] * (attempt.asked - len(shares))]
 
 
 def _certainty(values: Sequence[float], floor: float) -> float:

@@ -7,10 +7,11 @@ is cut off at `MOST`, so that no single number outweighs all others.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from gradscope.diagnose._lessons import MOST, ignorance, silence, unproven, unskilled
+from gradscope.diagnose._lessons import MOST, ignorance, silence, unmoving, unproven, unskilled
 from gradscope.diagnose._signal import activation_rms, decades, gradient_decades, starts_at_zero, trunk
+from gradscope.diagnose._steps import rash_with_sgd, slow_with_adam, slow_with_sgd
 from gradscope.schema import Estimate, Profile
 
 Feature = Callable[[Profile], float | None]
@@ -18,10 +19,6 @@ Feature = Callable[[Profile], float | None]
 FEW = 8
 """Samples below which what lies between them is unknown."""
 
-_SGD, _ADAM = 0.05, 4e-3  # learning rates that updates are told for
-_EPSILON = 1e-8  # of Adam's denominator
-_LEAST_UPDATE = -5.0  # decades: weights move by less than 1e-5 of their size in a step
-_LARGEST_UPDATE = -1.0  # decades: a step changes a tenth of the weight
 _RECURRENT = frozenset({"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"})
 
 
@@ -115,24 +112,6 @@ def forgetting(profile: Profile) -> float | None:
     return max(0.0, -decades(min(gains))) if gains else None
 
 
-def slow_with_sgd(profile: Profile) -> float | None:
-    """Decades by which the median weight matrix moves too little in a step of SGD."""
-    ratios = _update_ratios(profile, lambda weight, gradient: _SGD * gradient / weight)
-    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
-
-
-def rash_with_sgd(profile: Profile) -> float | None:
-    """Decades by which the weight matrix that moves most moves too much in a step of SGD."""
-    ratios = _update_ratios(profile, lambda weight, gradient: _SGD * gradient / weight)
-    return max(0.0, max(ratios) - _LARGEST_UPDATE) if ratios else None
-
-
-def slow_with_adam(profile: Profile) -> float | None:
-    """Decades by which the median weight matrix moves too little in a step of Adam, whose denominator has a floor."""
-    ratios = _update_ratios(profile, lambda weight, gradient: _ADAM * gradient / (gradient + _EPSILON) / weight)
-    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
-
-
 def unscaled_input(profile: Profile) -> float | None:
     """Decades between the rms of the data and one."""
     sizes = [
@@ -155,6 +134,18 @@ def evadable(profile: Profile) -> float | None:
     return 1 - min(1.0, max(0.0, (least - perfect) / max(abs(perfect), abs(least))))
 
 
+def unreachable(profile: Profile) -> float | None:
+    """Share of what the best constant answer leaves to learn that the range of the last layer rules out.
+
+    None of drawn targets, which no last layer was made for.
+    """
+    names = ("perfect_loss", "reachable_loss", "constant_loss")
+    perfect, reached, constant = (_known(profile.network.get(name)) for name in names)
+    if perfect is None or reached is None or constant is None or constant <= perfect or "drawn" in profile.loss:
+        return None
+    return min(1.0, max(0.0, (reached - perfect) / (constant - perfect)))
+
+
 FEATURES: dict[str, Feature] = {
     f.__name__: f
     for f in (
@@ -175,7 +166,9 @@ FEATURES: dict[str, Feature] = {
         slow_with_adam,
         unscaled_input,
         evadable,
+        unreachable,
         unproven,
+        unmoving,
         ignorance,
         silence,
         unskilled,
@@ -202,21 +195,3 @@ def _is_small(profile: Profile) -> bool:
 def _largest(profile: Profile, quantity: str) -> float | None:
     found = [v for layer in trunk(profile) if (v := _known(layer.quantities.get(quantity))) is not None]
     return max(found, default=0.0) if profile.origin == "measured" else None
-
-
-def _update_ratios(profile: Profile, update: Callable[[float, float], float]) -> list[float]:
-    """log10 of update over weight for every matrix with a gradient; Adam's first step is its learning rate."""
-    pairs = [
-        (p.rms.value, p.gradient_rms.value)
-        for p in profile.parameters
-        if p.trainable
-        and sum(n > 1 for n in p.shape) > 1
-        and p.rms.is_known
-        and p.gradient_rms is not None
-        and p.gradient_rms.is_known
-    ]
-    return [max(-2 * MOST, decades(update(weight, gradient))) for weight, gradient in pairs if weight > 0]
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]

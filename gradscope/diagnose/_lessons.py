@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import fmean
 
 from gradscope.diagnose._signal import decades
-from gradscope.learning import evidence, gaps, skills
+from gradscope.learning import evidence, gaps, growth, skills
 from gradscope.schema import Attempt, Profile
 
 MOST = 8.0
@@ -20,6 +20,11 @@ def unproven(profile: Profile) -> float | None:
     What is certain is that the loss is lower with the right targets than with other samples', and that the error is.
     """
     return _best(profile, lambda attempt: MOST - min(MOST, max(0.0, evidence(attempt))))
+
+
+def unmoving(profile: Profile) -> float | None:
+    """How far from certain it is that what was learned grows: `MOST` less the standard errors it is certain by."""
+    return _best(profile, lambda attempt: MOST - min(MOST, max(0.0, growth(attempt))))
 
 
 def ignorance(profile: Profile) -> float | None:

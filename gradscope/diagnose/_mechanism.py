@@ -25,6 +25,7 @@ MECHANISMS: dict[str, tuple[Label, str]] = {
     "slow_with_adam": ("vanishing", "Gradients are below the floor of Adam's denominator: {:.1f} decades too small"),
     "unscaled_input": ("degraded", "The data are {:.1f} decades away from unit scale"),
     "evadable": ("degraded", "The loss can be made small without looking at the data: it does not ask for the targets"),
+    "unreachable": ("degraded", "{:.0%} of what is to be learned lies outside the range of the last layer"),
 }
 """Label and sentence of every feature that stands for a cause."""
 

@@ -33,7 +33,7 @@ _WORDS: dict[Basis, str] = {
 }
 _EVEN = 0.5  # the label says what is more likely than not
 _LIKELY: dict[Basis, float] = {"statics": 0.7, "example": _EVEN, "batches": _EVEN}
-"""Risk from which a label other than healthy is given; statics alone are believed where they are plain."""
+"""Risk from which a mechanism is the label; statics alone are believed where they are plain, and unknown below it."""
 
 _NAMES = {"adam": "Adam", "sgd": "SGD"}
 
@@ -42,8 +42,8 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
     """Label, risk, mechanism and conditions.
 
     The risk is the calibrated model's; where it is more likely than not that the model does not fully train, the
-    label is the mechanism; where trial steps teach it in spite of an error, it is degraded. Without a gradient, or far
-    from every model whose training was seen, it is unknown.
+    label is the mechanism; where trial steps teach it in spite of an error, it is degraded. Without a gradient, far
+    from every model whose training was seen, or where statics alone lean to a fault and no more, it is unknown.
     """
     basis = _basis(profile.attempts)
     if any(f.name == "nonfinite-value" and f.severity == "error" for f in findings):
@@ -60,8 +60,8 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
             f"It is unlike every model whose training was seen: {distance:.1f} away, {fitted.seen.limit:.1f} is near."
         )
         return Verdict("unknown", risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
-    is_likely = risk >= _LIKELY[basis]
-    label, reason = _judgement(is_likely, found, fitted.not_fully[basis].parts(found), findings, profile)
+    cause = mechanism(found, fitted.not_fully[basis].parts(found), profile.attempts)
+    label, reason = _judgement(risk, _LIKELY[basis], cause, findings, profile.attempts)
     risk = max(risk, _EVEN) if label != "healthy" else risk
     return Verdict(label, risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
 
@@ -74,23 +74,19 @@ def _basis(attempts: Sequence[Attempt]) -> Basis:
 
 
 def _judgement(
-    is_likely: bool,
-    found: dict[str, float | None],
-    parts: dict[str, float],
-    findings: Sequence[Finding],
-    profile: Profile,
+    risk: float, likely: float, cause: tuple[Label, str], findings: Sequence[Finding], attempts: Sequence[Attempt]
 ) -> tuple[Label, str]:
     errors = [f for name in _LABELS for f in findings if f.name == name and f.severity == "error"]
-    if not is_likely:
-        if errors and not profile.attempts:
-            return _LABELS[errors[0].name], errors[0].message
-        trial = taught(profile.attempts)
-        if errors:
-            return "degraded", f"{errors[0].message} In spite of that, {trial}"
-        return "healthy", f"Signal and gradient keep their scale through the network{'; ' if trial else '.'}{trial}"
-    if errors:
+    if errors and (risk >= likely or not attempts):
         return _LABELS[errors[0].name], errors[0].message
-    return mechanism(found, parts, profile.attempts)
+    if risk >= likely:
+        return cause
+    trial = taught(attempts)
+    if errors:
+        return "degraded", f"{errors[0].message} In spite of that, {trial}"
+    if risk >= _EVEN:
+        return "unknown", f"{cause[1]} More such models than not fall short, but only trial steps can tell."
+    return "healthy", f"Signal and gradient keep their scale through the network{'; ' if trial else '.'}{trial}"
 
 
 def _conditions(attempts: Sequence[Attempt]) -> tuple[str, ...]:

@@ -46,8 +46,8 @@ def collapsed_correlation(profile: Profile, config: Config) -> Iterator[Finding]
             severity="warning",
             layers=(first.name,),
             message=(
-                f"From {first.name} on, all samples point in nearly the same direction: "
-                f"1 - cosine is {distance:.1e} at {known[-1][0].name}."
+                f"From {first.label} on, all samples point in nearly the same direction: "
+                f"1 - cosine is {distance:.1e} at {known[-1][0].label}."
             ),
             evidence={"one_minus_cosine": exact(distance)},
             threshold=threshold,

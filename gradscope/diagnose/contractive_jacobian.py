@@ -42,7 +42,7 @@ def contractive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="contractive-jacobian",
                 severity="warning",
                 layers=(layer.name,),
-                message=f"{layer.name} shrinks a typical perturbation to {gain.value:.3g} of its size.",
+                message=f"{layer.label} shrinks a typical perturbation to {gain.value:.3g} of its size.",
                 evidence={"rms_gain": gain},
                 threshold=threshold,
             )

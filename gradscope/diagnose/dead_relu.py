@@ -39,7 +39,7 @@ def dead_relu(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="dead-relu",
                 severity="error" if is_error else "warning",
                 layers=(layer.name,),
-                message=f"{dead.value:.0%} of the units of {layer.name} are zero on the whole batch.",
+                message=f"{dead.value:.0%} of the units of {layer.label} are zero on the whole batch.",
                 evidence={"dead_fraction": dead},
                 threshold=error if is_error else warning,
             )

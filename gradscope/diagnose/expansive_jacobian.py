@@ -42,7 +42,7 @@ def expansive_jacobian(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="expansive-jacobian",
                 severity="warning",
                 layers=(layer.name,),
-                message=f"{layer.name} stretches a typical perturbation to {gain.value:.3g} of its size.",
+                message=f"{layer.label} stretches a typical perturbation to {gain.value:.3g} of its size.",
                 evidence={"rms_gain": gain},
                 threshold=threshold,
             )

@@ -41,7 +41,7 @@ def nonfinite_value(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="nonfinite-value",
                 severity="error",
                 layers=(layer.name,),
-                message=f"{layer.name} is the first to give NaN or infinity ({share:.1%} of its output).",
+                message=f"{layer.label} is the first to give NaN or infinity ({share:.1%} of its output).",
                 evidence={"nonfinite_fraction": exact(share)},
             )
             return
@@ -53,7 +53,7 @@ def nonfinite_value(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="nonfinite-value",
                 severity="error",
                 layers=(layer.name,),
-                message=f"The backward pass of {layer.name} turns a finite gradient into NaN or infinity.",
+                message=f"The backward pass of {layer.label} turns a finite gradient into NaN or infinity.",
                 evidence={"nonfinite_fraction": exact(max(_share(layers[i].gradient) for i in layer.node.inputs))},
             )
             return

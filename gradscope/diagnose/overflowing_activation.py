@@ -39,8 +39,8 @@ def overflowing_activation(profile: Profile, config: Config) -> Iterator[Finding
             severity="error",
             layers=tuple(x.name for x in large),
             message=(
-                f"{first.name} reaches {first.activation.absolute_maximum.value:.3g}, beyond the range of fp16; "
-                f"{len(large)} layers: {names([x.name for x in large])}."
+                f"{first.label} reaches {first.activation.absolute_maximum.value:.3g}, beyond the range of fp16; "
+                f"{len(large)} layers: {names([x.label for x in large])}."
             ),
             evidence={"absolute_maximum": first.activation.absolute_maximum},
             threshold=threshold,

@@ -35,7 +35,7 @@ def saturated_activation(profile: Profile, config: Config) -> Iterator[Finding]:
                 name="saturated-activation",
                 severity="warning",
                 layers=(layer.name,),
-                message=f"{saturated.value:.0%} of the outputs of {layer.name} are saturated.",
+                message=f"{saturated.value:.0%} of the outputs of {layer.label} are saturated.",
                 evidence={"saturated_fraction": saturated},
                 threshold=threshold,
             )

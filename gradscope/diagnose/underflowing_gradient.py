@@ -31,7 +31,8 @@ def underflowing_gradient(profile: Profile, config: Config) -> Iterator[Finding]
     Micikevicius et al. 2018 (arXiv:1710.03740); IEEE 754-2019, binary16.
     """
     threshold = config.flushed_gradient
-    shares = {layer.name: _flushed(layer, config) for layer in profile.layers}
+    layers = {layer.name: layer for layer in profile.layers}
+    shares = {name: _flushed(layer, config) for name, layer in layers.items()}
     lost = [name for name, share in shares.items() if share > threshold.value]
     if lost:
         worst = max(lost, key=lambda name: shares[name])
@@ -41,7 +42,8 @@ def underflowing_gradient(profile: Profile, config: Config) -> Iterator[Finding]
             severity="error",
             layers=tuple(lost),
             message=(
-                f"In fp16 {shares[worst]:.0%} of the gradient at {worst} is zero; {len(lost)} layers: {names(lost)}."
+                f"In fp16 {shares[worst]:.0%} of the gradient at {layers[worst].label} is zero; "
+                f"{len(lost)} layers: {names([layers[name].label for name in lost])}."
             ),
             evidence={"flushed_share": exact(shares[worst])},
             threshold=threshold,

@@ -49,8 +49,8 @@ def vanishing_gradient(profile: Profile, config: Config) -> Iterator[Finding]:
             severity="error" if is_error else "warning",
             layers=culprits,
             message=(
-                f"The gradient loses {-total:.1f} decades from the output back to {steps[0][1].name} "
-                f"({len(steps)} layers); {share_of(culprits, steps)}."
+                f"The gradient loses {-total:.1f} decades over {len(steps)} layers, from the output back to "
+                f"{steps[0][1].label}; {share_of(culprits, steps)}."
             ),
             evidence={"decades_lost": exact(-total), "decades_per_layer": exact(-total / len(steps))},
             threshold=error if is_error else warning,

@@ -22,6 +22,7 @@ from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
+from gradscope.measure._reach import reachable_loss
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
 from gradscope.spectra import Sweep, solve_together
@@ -70,6 +71,7 @@ def profile(
         "expected_loss": expected_loss(subject, output),
         "constant_loss": constant_loss(subject, output),
         "perfect_loss": perfect_loss(subject, output),
+        "reachable_loss": reachable_loss(subject, graph, output),
         "samples": Estimate.exact(batch, "first dimension of the inputs") if batch else Estimate.unknown("no batch"),
         "output_variation": output_variation(output, batch),
         "output_noise": output_noise(subject, output, batch, has_drawn=has_drawn),

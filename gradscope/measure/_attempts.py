@@ -27,7 +27,7 @@ OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], float], Optimizer]] = {
 FIRST, LOWER, OTHER = ("adam", 4e-3), ("adam", 1e-3), ("sgd", 5e-2)
 """What is attempted first where the user names nothing; next where that diverged; next where it learned."""
 
-_FIRST_SHARE = 0.4  # of all steps, before it is decided what the others are for
+_FIRST_SHARE = 0.6  # of all steps, before it is decided what the others are for
 _DIVERGED = 1e30  # a loss beyond it is not trained on any further
 _SHIFTS = 8  # ways in which targets are exchanged between samples
 

@@ -12,6 +12,7 @@ from tests.corpus import labels, losses, split, train
 from tests.corpus.config import configs
 from tests.corpus.data import TASKS, task
 from tests.corpus.store import Row
+from tests.corpus.tables import table
 
 REPORT = Path(__file__).parents[2] / "reports" / "corpus.md"
 OUTCOMES = ("trains", "degraded", "never")
@@ -34,7 +35,7 @@ def render(rows: Sequence[Row]) -> str:
         _families(labelled),
         "## Roles",
         _paragraphs(split),
-        _table(("role", *OUTCOMES), _counts((split.role(row), label.outcome) for row, label in labelled)),
+        table(("role", *OUTCOMES), _counts((split.role(row), label.outcome) for row, label in labelled)),
         "## How an outcome becomes a label",
         _paragraphs(labels),
         f"TRAINS = {labels.TRAINS}, HALFWAY = {labels.HALFWAY}, NEVER = {labels.NEVER}, LUCKY = {labels.LUCKY}, "
@@ -70,7 +71,7 @@ def _families(labelled: list[tuple[Row, labels.Label]]) -> str:
                 *trained,
             )
         )
-    return _table(header, body)
+    return table(header, body)
 
 
 def _borderline(labelled: list[tuple[Row, labels.Label]]) -> str:
@@ -87,7 +88,7 @@ def _borderline(labelled: list[tuple[Row, labels.Label]]) -> str:
         ("best score within 0.05 of NEVER", near["NEVER"]),
         ("label of a single seed equals the label of all, share", f"{sum(agreeing) / len(agreeing):.3f}"),
     ]
-    return _table(("what", "value"), rows)
+    return table(("what", "value"), rows)
 
 
 def _agreement(row: Row, expected: str) -> float:
@@ -108,7 +109,7 @@ def _tasks(rows: Sequence[Row]) -> str:
         trivial = 1.0 if not data.classes else losses.trivial_error(data.targets)
         count = sum(row.task == name for row in rows)
         body.append((name, count, len(data.inputs), data.outputs, f"{trivial:.3f}", labels.REFERENCE[name]))
-    return _table(header, body)
+    return table(header, body)
 
 
 def _settings(rows: Sequence[Row]) -> str:
@@ -128,17 +129,12 @@ def _settings(rows: Sequence[Row]) -> str:
         ("input scalings", ", ".join(sorted({row.inputs for row in rows}))),
         ("target scalings", ", ".join(sorted({row.targets for row in rows}))),
     ]
-    return _table(("setting", "value"), settings)
+    return table(("setting", "value"), settings)
 
 
 def _counts(pairs: Iterable[tuple[str, str]]) -> list[tuple[object, ...]]:
     counts = Counter(pairs)
     return [(role, *(counts[role, outcome] for outcome in OUTCOMES)) for role in sorted({role for role, _ in counts})]
-
-
-def _table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def _paragraphs(module: object) -> str:

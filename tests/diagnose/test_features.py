@@ -1,14 +1,16 @@
 """Every feature is zero where all is well, grows with what it is about, and unknown where it cannot be told."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from gradscope.diagnose._features import FEATURES, FEW, MOST, features
-from gradscope.schema import Estimate, Profile
+from gradscope.schema import Estimate, Profile, Use
 from tests.attempts import diverging, learning, misled, stalled
 from tests.diagnose.profiles import chain, layer, profile
 
+exact = Estimate.exact
 HEALTHY = {"own_share": 1.0, "output_noise": 0.0, "constant_loss": 2.3, "perfect_loss": 0.0, "output_variation": 1.0}
 
 
@@ -33,12 +35,14 @@ def test_a_healthy_profile_has_no_bad_feature() -> None:
         ("noise", healthy(output_noise=0.99)),
         ("leak", healthy(own_share=0.05)),
         ("evadable", healthy(perfect_loss=2.29)),
+        ("unreachable", healthy(reachable_loss=1.8)),
         ("collapse", profile([layer(1, quantities={"sample_cosine": 1 - 1e-6})])),
         ("flatness", profile([layer(1, quantities={"sample_rank": 1e-5})])),
         ("twins", profile([layer(1, quantities={"duplicate_fraction": 1.0})])),
         ("dead", profile([layer(1, op="ReLU", quantities={"dead_fraction": 1.0})])),
         ("saturated", profile([layer(1, op="Tanh", quantities={"saturated_fraction": 0.9})])),
         ("unproven", replace(healthy(), attempts=(stalled(),))),
+        ("unmoving", replace(healthy(), attempts=(stalled(),))),
         ("ignorance", replace(healthy(), attempts=(stalled(),))),
         ("unskilled", replace(healthy(), attempts=(misled(),))),
         ("silence", replace(healthy(), attempts=(diverging(),))),
@@ -49,6 +53,30 @@ def test_a_feature_shows_its_own_fault(name: str, sick: Profile) -> None:
 
     assert value is not None and value > 0.6
     assert well is None or well < value - 0.3
+
+
+def scaled(source: Profile, weight: float, gradient: float, *, last: int = 1, use: Use | None = None) -> Profile:
+    """Other sizes of the last weights."""
+    changed = [replace(p, rms=exact(weight), gradient_rms=exact(gradient), use=use) for p in source.parameters[-last:]]
+    return replace(source, parameters=(*source.parameters[:-last], *changed))
+
+
+def test_steps_are_slow_or_rash_by_what_they_move_the_weights() -> None:
+    slow, rash = features(scaled(healthy(), 0.1, 1e-9, last=8)), features(scaled(healthy(), 0.1, 50.0))
+
+    assert slow["slow_with_sgd"] == pytest.approx(-5 - math.log10(0.05 * 1e-8)) and slow["rash_with_sgd"] == 0
+    assert rash["rash_with_sgd"] == pytest.approx(math.log10(0.05 * 500) + 1) and rash["slow_with_sgd"] == 0
+
+
+def test_a_head_that_starts_small_may_move_by_more_than_its_size() -> None:
+    head = Use("head", "layer10", fan_in=100, follower="output")
+
+    assert features(scaled(healthy(), 1e-5, 0.1))["rash_with_sgd"] == pytest.approx(math.log10(500) + 1)
+    assert features(scaled(healthy(), 1e-5, 0.1, use=head))["rash_with_sgd"] == 0
+
+
+def test_a_gradient_of_exactly_zero_says_nothing_of_steps() -> None:
+    assert features(scaled(healthy(), 0.1, 0.0, last=8))["slow_with_sgd"] == 0
 
 
 def test_memory_is_looked_for_at_the_input_of_recurrent_layers_only() -> None:
@@ -67,6 +95,12 @@ def test_a_loss_that_falls_without_end_for_a_constant_answer_is_wholly_evadable(
 
 def test_a_loss_that_is_not_finite_is_as_bad_as_a_loss_can_be() -> None:
     assert features(healthy(initial_loss=float("nan")))["initial_loss"] == MOST
+
+
+def test_drawn_targets_say_nothing_of_the_range_of_the_last_layer() -> None:
+    drawn = replace(healthy(reachable_loss=1.8), loss="mean squared error, targets drawn from N(0, 1)")
+
+    assert features(drawn)["unreachable"] is None
 
 
 def test_few_samples_do_not_tell_how_they_differ() -> None:

@@ -7,7 +7,7 @@ import pytest
 from gradscope.config import Config
 from gradscope.diagnose import findings, verdict
 from gradscope.diagnose._features import FEATURES
-from gradscope.diagnose._risk import model
+from gradscope.diagnose._risk import BASES, Head, model
 from gradscope.schema import Attempt, Estimate, Profile, Verdict
 from tests.attempts import diverging, learning, misled, stalled
 from tests.diagnose.profiles import chain
@@ -34,6 +34,25 @@ def test_a_vanishing_gradient_is_the_mechanism(attempts: tuple[Attempt, ...]) ->
 
     assert answer.label == "vanishing", answer
     assert answer.risk >= 0.5
+
+
+@pytest.mark.parametrize("attempts", [(), (learning(),), (stalled(),), (stalled(is_real=False),)])
+def test_healthy_is_what_is_more_likely_than_not_to_train(attempts: tuple[Attempt, ...]) -> None:
+    ladder = [healthy(output_variation=10.0**-n, initial_loss=2.3 * 1.5**n) for n in range(0, 16, 2)]
+    answers = [judged(source, *attempts) for source in ladder]
+    print([(answer.label, answer.risk) for answer in answers])
+
+    assert all((answer.label == "healthy") == (answer.risk < 0.5) for answer in answers)
+    assert answers[0].risk < answers[-1].risk
+
+
+def test_statics_that_lean_to_a_fault_and_no_more_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = Head(intercept=0.5, slope=1.0, offset=0.0, ramps=())  # a risk of 0.62
+    leaning = replace(model(), never=dict.fromkeys(BASES, head), not_fully=dict.fromkeys(BASES, head))
+    monkeypatch.setattr("gradscope.diagnose._verdict.model", lambda: leaning)
+
+    assert judged(healthy()).label == "unknown"
+    assert judged(healthy(), learning()).label == "degraded"
 
 
 def test_an_exploding_gradient_is_the_mechanism() -> None:

@@ -4,7 +4,8 @@ that its coefficients have not seen.
 Each feature enters through a few ramps, `clip((x - start) / (end - start), 0, 1)`, with weights that are never
 negative: more of what is bad can not lower a risk. Where a feature is unknown its ramps take their mean over the
 corpus. The coefficients minimise the log-loss plus `PENALTY` on the weights. The slope and the offset that turn a
-sum into a frequency (Platt 1999) are those of predictions for families that were left out.
+sum into a frequency (Platt 1999) are those of predictions for families that were left out. In all of it every family
+counts the same, however many of its configurations were declared: a model that is asked about comes from none of them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ KNOTS: dict[str, tuple[float, ...]] = {
     "slow_with_adam": (0.0, 1.0, 4.0),
     "unscaled_input": (0.5, 2.0, 5.0),
     "evadable": (0.5, 0.9, 1.0),
+    "unreachable": (0.1, 0.4, 1.0),
     "unproven": (0.0, 3.0, 5.0, 6.5, 8.0),
+    "unmoving": (0.0, 3.0, 6.0, 8.0),
     "ignorance": (0.3, 0.6, 0.8, 0.95, 1.0),
     "silence": (0.5, 1.5, 3.0, 5.0, 7.0),
     "unskilled": (0.4, 0.7, 0.9, 1.0),
@@ -46,6 +49,7 @@ KNOTS: dict[str, tuple[float, ...]] = {
 
 PRIOR: dict[tuple[str, float], float] = {
     ("evadable", 1.0): 3.0,
+    ("unreachable", 0.4): 3.0,
     ("noise", 1.0): 1.5,
     ("leak", 1.0): 3.0,
     ("flatness", 5.0): 1.0,
@@ -100,8 +104,14 @@ def _pieces(ramps: Sequence[Ramp], columns: dict[str, Array], means: Array | Non
     return np.where(np.isnan(raw), means, raw)
 
 
-def fit(columns: dict[str, Array], is_bad: Array, *, penalty: float = PENALTY) -> Additive:
-    """Coefficients of one head, not yet calibrated."""
+def even(families: NDArray[np.str_]) -> Array:
+    """Weights of samples that sum to one, and to the same for every family."""
+    names, place, sizes = np.unique(families, return_inverse=True, return_counts=True)
+    return 1 / (len(names) * sizes[place])
+
+
+def fit(columns: dict[str, Array], is_bad: Array, weights: Array, *, penalty: float = PENALTY) -> Additive:
+    """Coefficients of one head, not yet calibrated; the weights of the samples sum to one."""
     known = [name for name in KNOTS if name in columns and not np.isnan(columns[name]).all()]
     ramps = tuple(Ramp(name, *pair) for name in known for pair in zip(KNOTS[name], KNOTS[name][1:], strict=False))
     raw = np.stack([ramp(columns[ramp.feature]) for ramp in ramps], axis=1)
@@ -111,8 +121,8 @@ def fit(columns: dict[str, Array], is_bad: Array, *, penalty: float = PENALTY) -
 
     def objective(theta: Array) -> tuple[float, Array]:
         margin = sign * (theta[0] + x @ theta[1:])
-        pull = -sign * expit(-margin) / len(sign)
-        value = np.logaddexp(0, -margin).mean() + penalty * np.square(theta[1:] - prior).sum()
+        pull = -sign * expit(-margin) * weights
+        value = weights @ np.logaddexp(0, -margin) + penalty * np.square(theta[1:] - prior).sum()
         return value, np.concatenate([[pull.sum()], pull @ x + 2 * penalty * (theta[1:] - prior)])
 
     bounds = [(None, None), *[(0.0, None)] * len(ramps)]
@@ -120,32 +130,33 @@ def fit(columns: dict[str, Array], is_bad: Array, *, penalty: float = PENALTY) -
     return Additive(ramps, found.x[1:], means, float(found.x[0]))
 
 
-def left_out(columns: dict[str, Array], is_bad: Array, families: Array, *, penalty: float = PENALTY) -> Array:
+def left_out(columns: dict[str, Array], is_bad: Array, families: NDArray[np.str_]) -> Array:
     """For every sample the logit of a model that has not seen its family."""
     logits = np.zeros(len(is_bad))
     for family in sorted(set(families)):
         inside = families == family
         others = {name: values[~inside] for name, values in columns.items()}
-        model = fit(others, is_bad[~inside], penalty=penalty)
+        model = fit(others, is_bad[~inside], even(families[~inside]))
         logits[inside] = model.logits({name: values[inside] for name, values in columns.items()})
     return logits
 
 
-def platt(logits: Array, is_bad: Array) -> tuple[float, float]:
+def platt(logits: Array, is_bad: Array, weights: Array) -> tuple[float, float]:
     """Slope and offset that make these logits log-odds; the targets are Platt's, which keep them finite."""
     bad, good = is_bad.sum(), (1 - is_bad).sum()
     target = np.where(is_bad == 1, (bad + 1) / (bad + 2), 1 / (good + 2))
 
     def loss(theta: Array) -> float:
         z = theta[0] * logits + theta[1]
-        return float(np.mean(np.logaddexp(0, z) - target * z))
+        return float(weights @ (np.logaddexp(0, z) - target * z))
 
     found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(0.05, None), (None, None)])
     return float(found.x[0]), float(found.x[1])
 
 
-def calibrated(columns: dict[str, Array], is_bad: Array, families: Array) -> Additive:
+def calibrated(columns: dict[str, Array], is_bad: Array, families: NDArray[np.str_]) -> Additive:
     """Coefficients from all samples, slope and offset from families left out."""
-    model = fit(columns, is_bad)
-    slope, offset = platt(left_out(columns, is_bad, families), is_bad)
+    weights = even(families)
+    model = fit(columns, is_bad, weights)
+    slope, offset = platt(left_out(columns, is_bad, families), is_bad, weights)
     return Additive(model.ramps, model.weights, model.means, model.intercept, slope, offset)

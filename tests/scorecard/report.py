@@ -10,14 +10,16 @@ import numpy as np
 
 from gradscope.diagnose._risk import BASES, Basis, Model
 from tests.corpus import split
+from tests.corpus.config import configs
 from tests.corpus.labels import Outcome
 from tests.corpus.store import Row
+from tests.corpus.tables import table
 from tests.scorecard import fit
+from tests.scorecard.cost import COUNTED, cost
 from tests.scorecard.features import Sample
 from tests.scorecard.judged import Judged, judged
 from tests.scorecard.metrics import (
     Array,
-    advantage,
     auroc,
     balanced_accuracy,
     calibration_error,
@@ -26,7 +28,8 @@ from tests.scorecard.metrics import (
     roc,
 )
 from tests.scorecard.model import NEVER, NOT_FULLY, columns, outcomes
-from tests.scorecard.peers import BASELINES, PEERS
+from tests.scorecard.others import others, scores
+from tests.scorecard.peers import PEERS
 from tests.scorecard.plots import curves
 
 FOLDER = Path(__file__).parents[2] / "reports"
@@ -52,8 +55,8 @@ def write(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> None:
     PAGE.write_text(render(samples, rows, model))
     never, worse = found.is_bad(NEVER), found.is_bad(NOT_FULLY)
     lines = {f"gradscope, {WORDS[b]}": roc(found.never[b], never) for b in reversed(BASES)}
-    best = sorted(PEERS, key=lambda name: -auroc(_scores(found, name, 0), never))[:3]
-    lines |= {name: roc(_scores(found, name, 0), never) for name in best}
+    best = sorted(PEERS, key=lambda name: -auroc(scores(found, name, 0), never))[:3]
+    lines |= {name: roc(scores(found, name, 0), never) for name in best}
     ROC.write_text(curves("never trains", "share of the others that fire", "share that fires", lines))
     reliable = {
         "never trains": [p[:2] for p in reliability(found.never["batches"], never)],
@@ -72,7 +75,7 @@ def render(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> str:
         f"How often the verdict is right about {len(found.samples)} models of families and of a task that were set "
         "aside before anything was fitted (tests/corpus/split.py), each trained for real. `make scorecard` writes this "
         "page, its pictures and the coefficients; intervals are 95 % bootstrap intervals over models.",
-        _table(
+        table(
             ("role", *kinds), [(role, *(counts[role, kind] for kind in kinds)) for role in ("fit", "judge", "scale")]
         ),
         "## Goals",
@@ -81,7 +84,7 @@ def render(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> str:
         _by_basis(found),
         "![receiver operating characteristic](scorecard-roc.svg) ![reliability](scorecard-reliability.svg)",
         "## Calibration",
-        _table(
+        table(
             ("outcome", "risk", "share that it happened to", "models"),
             [
                 (name, f"{risk:.3f}", f"{share:.3f}", round(weight * len(found.samples)))
@@ -92,6 +95,10 @@ def render(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> str:
                 for risk, share, weight in reliability(risks, found.is_bad(bad))
             ],
         ),
+        "## Cost",
+        "Passes through the model that a verdict takes beyond the one forward and backward pass of the measurement, "
+        "counted: without trial steps, and for the trial steps. The goals are 3 and 40 forward and backward passes.",
+        _costs(),
         "## Confusion",
         "Called never where that risk is above one half, else not fully where its risk is.",
         _confusion(found),
@@ -104,7 +111,7 @@ def render(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> str:
         "Each is computed at initialisation and again after 40 steps of Adam at 1e-3. As a rule it fires or not; as a "
         "score it is the decades beyond its threshold, which is kinder than the rule. Ours is that with trial steps on "
         "fresh batches. Advantage is our area less theirs on the same resamples.",
-        _others(found),
+        others(found),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -127,12 +134,12 @@ def _goals(found: Judged) -> str:
         is_error = "error" in name
         is_met = reached[name].value <= goal if is_error else reached[name].value >= goal
         rows.append((name, f"{'<=' if is_error else '>='} {goal:g}", reached[name], "yes" if is_met else "no"))
-    return _table(("what", "goal", "reached", "met"), rows)
+    return table(("what", "goal", "reached", "met"), rows)
 
 
 def _by_basis(found: Judged) -> str:
     never, worse = found.is_bad(NEVER), found.is_bad(NOT_FULLY)
-    return _table(
+    return table(
         ("basis", "area, never", "area, not fully", "calibration error, never", "calibration error, not fully"),
         [
             (
@@ -147,13 +154,25 @@ def _by_basis(found: Judged) -> str:
     )
 
 
+def _costs() -> str:
+    found = configs()
+    return table(
+        ("model", "forward, at rest", "backward, at rest", "forward, trial steps", "backward, trial steps"),
+        [
+            (key, rest.forward, rest.backward, trial.forward, trial.backward)
+            for key in COUNTED
+            for rest, trial in [cost(found[key])]
+        ],
+    )
+
+
 def _confusion(found: Judged) -> str:
     called = np.where(
         found.never["batches"] > 0.5, "never", np.where(found.risk["batches"] > 0.5, "degraded", "trains")
     )
     counts = Counter(zip(found.became, called.tolist(), strict=True))
     kinds = ("trains", "degraded", "never")
-    return _table(
+    return table(
         ("became", *(f"called {kind}" for kind in ("trains", "not fully", "never"))),
         [(became, *(counts[became, call] for call in kinds)) for became in kinds],
     )
@@ -164,7 +183,7 @@ def _families(found: Judged) -> str:
     for family in sorted(set(found.families)):
         part = found.part(lambda i, family=family: found.families[i] == family)
         rows.append((family, *_line(part.became, part.never["batches"], part.risk["batches"])))
-    return _table(_HEADS, rows)
+    return table(_HEADS, rows)
 
 
 def _left_out(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
@@ -175,14 +194,14 @@ def _left_out(samples: Sequence[Sample], rows: Sequence[Row]) -> str:
     for bad in (NEVER, NOT_FULLY):
         is_bad = np.array([became[s.key] in bad for s in chosen], dtype=float)
         logits = fit.left_out(columns(chosen, "batches"), is_bad, families)
-        slope, offset = fit.platt(logits, is_bad)
+        slope, offset = fit.platt(logits, is_bad, fit.even(families))
         risks.append(fit.expit(slope * logits + offset))
     lines = []
     for name in (*sorted(set(families)), "all"):
         inside = families == name if name != "all" else np.ones(len(families), dtype=bool)
         ended = tuple(became[s.key] for s, yes in zip(chosen, inside, strict=True) if yes)
         lines.append((name, *_line(ended, risks[0][inside], risks[1][inside])))
-    return _table(_HEADS, lines)
+    return table(_HEADS, lines)
 
 
 _HEADS = ("family", "models", "never", "degraded", "area, never", "area, not fully", "mean risk of never", "mean risk")
@@ -200,56 +219,3 @@ def _line(became: Sequence[Outcome], never: Array, risk: Array) -> tuple[object,
         f"{never.mean():.3f}",
         f"{risk.mean():.3f}",
     )
-
-
-def _scores(found: Judged, name: str, when: int) -> Array:
-    return np.array([s.rules[name][when] for s in found.samples])
-
-
-def _others(found: Judged) -> str:
-    never, worse = found.is_bad(NEVER), found.is_bad(NOT_FULLY)
-    plain = found.part(lambda i: found.became[i] != "degraded")
-    ours, risk = found.never["batches"], found.risk["batches"]
-    rows: list[tuple[object, ...]] = [
-        (
-            "**gradscope**",
-            "",
-            interval(auroc, ours, never),
-            interval(auroc, risk, worse),
-            f"{balanced_accuracy(plain.risk['batches'] - 0.5, plain.is_bad(NEVER)):.3f}",
-            "",
-            "",
-        )
-    ]
-    for name in (*PEERS, *BASELINES):
-        for when, moment in enumerate(("at init", "trained")):
-            theirs = _scores(found, name, when)
-            accuracy = balanced_accuracy(_scores(plain, name, when), plain.is_bad(NEVER)) if name in PEERS else None
-            rows.append(
-                (
-                    name,
-                    moment,
-                    interval(auroc, theirs, never),
-                    interval(auroc, theirs, worse),
-                    "-" if accuracy is None else f"{accuracy:.3f}",
-                    advantage(auroc, ours, theirs, never),
-                    advantage(auroc, risk, theirs, worse),
-                )
-            )
-    return _table(
-        (
-            "rule",
-            "when",
-            "area, never",
-            "area, not fully",
-            "balanced accuracy of the rule",
-            "advantage, never",
-            "advantage, not fully",
-        ),
-        rows,
-    )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from tests.scorecard import fit
-from tests.scorecard.fit import KNOTS, PRIOR, Additive, Ramp, left_out, platt
+from tests.scorecard.fit import KNOTS, PRIOR, Additive, Ramp, even, left_out, platt
 
 
 def drawn(n: int = 3000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -16,9 +16,29 @@ def drawn(n: int = 3000, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarr
     return columns, (generator.random(n) < expit(logits)).astype(float)
 
 
+def equal(samples: np.ndarray) -> np.ndarray:
+    return np.full(len(samples), 1 / len(samples))
+
+
+def test_every_family_weighs_the_same() -> None:
+    families = np.array(["a", "b", "b", "b"])
+
+    assert even(families).tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_a_family_of_twice_the_size_fits_as_one_that_is_written_down_once() -> None:
+    columns, is_bad = drawn(400)
+    families = np.where(np.arange(400) < 200, "a", "b")
+    rows = np.concatenate([np.arange(400), np.arange(200)])
+    once = fit.fit(columns, is_bad, even(families))
+    twice = fit.fit({name: v[rows] for name, v in columns.items()}, is_bad[rows], even(families[rows]))
+
+    assert np.allclose(once.weights, twice.weights, atol=1e-3)
+
+
 def test_it_finds_the_curve_that_made_the_data() -> None:
     columns, is_bad = drawn()
-    model = fit.fit(columns, is_bad, penalty=1e-5)
+    model = fit.fit(columns, is_bad, equal(is_bad), penalty=1e-5)
     ends = {name: np.array([0.0, 8.0]) for name in columns}
     low, high = model.logits(ends | {"collapse": np.zeros(2)})
 
@@ -30,12 +50,12 @@ def test_weights_are_never_negative_though_the_data_say_so() -> None:
     columns, is_bad = drawn()
     columns["collapse"] = 8 * (1 - is_bad)
 
-    assert (fit.fit(columns, is_bad).weights >= 0).all()
+    assert (fit.fit(columns, is_bad, equal(is_bad)).weights >= 0).all()
 
 
 def test_the_slope_is_the_derivative_of_the_objective() -> None:
     columns, is_bad = drawn(200)
-    best = fit.fit(columns, is_bad)
+    best = fit.fit(columns, is_bad, equal(is_bad))
     ramps = best.ramps
     sign = 2 * is_bad - 1
     x = np.stack([ramp(columns[ramp.feature]) for ramp in ramps], axis=1)
@@ -73,7 +93,7 @@ def test_platt_undoes_a_stretch() -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(0, 2, 20000)
     is_bad = (generator.random(20000) < expit(logits)).astype(float)
-    slope, offset = platt(3 * logits + 1, is_bad)
+    slope, offset = platt(3 * logits + 1, is_bad, equal(is_bad))
 
     assert slope == pytest.approx(1 / 3, rel=0.05)
     assert offset == pytest.approx(-1 / 3, abs=0.05)

@@ -1,4 +1,7 @@
-"""Models whose gradients look ordinary and that do not learn: no information, no memory, no capacity, no signal."""
+"""Models whose gradients look ordinary and that do not learn: no information, no memory, no capacity, no signal.
+
+Beside them their twins without the fault, so that what tells them apart is the fault and not the design.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ class Bottleneck(nn.Module):
 
     Args:
         kind: "mean" (over features), "shuffled" (answers meet another sample's question), "batch-mean", "noise" (a
-            hundred times the signal), "rounded" (no gradient passes), "rank-one" (one feature is left) or "absent".
+            hundred times the signal), "rounded" (no gradient passes), "rank-one" (one feature is left), "absent" or
+            "open" (nothing is lost).
     """
 
     def __init__(self, kind: str) -> None:
@@ -42,6 +46,8 @@ class Bottleneck(nn.Module):
             return torch.ones_like(x) * x[..., :1]
         if self.kind == "absent":
             return torch.ones_like(x) + 0 * x
+        if self.kind == "open":
+            return x
         raise ValueError(f"no bottleneck is called {self.kind!r}")
 
 
@@ -72,9 +78,9 @@ def _dropout(name: str, rate: float, depth: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(data.features, 64), nn.ReLU(), *hidden, nn.Linear(64, data.outputs))
 
 
-def _collapsed(depth: int) -> nn.Module:
-    """Attention without skips: each token becomes the mean of all."""
-    return attention.TokenNetwork(8, 10, depth=depth, placement="pre", has_skip=False, temperature=1e4)
+def _attention(depth: int, temperature: float, *, has_skip: bool) -> nn.Module:
+    """Without skips and at a high temperature, each token becomes the mean of all."""
+    return attention.TokenNetwork(8, 10, depth=depth, placement="pre", has_skip=has_skip, temperature=temperature)
 
 
 def configs() -> Iterator[Config]:
@@ -98,12 +104,36 @@ def configs() -> Iterator[Config]:
     for rate, depth in product((0.5, 0.9, 0.98), (2, 6)):
         yield one(f"dropout{rate:g}-depth{depth}", partial(_dropout, "digits", rate, depth), "digits")
     for depth in (4, 8):
-        yield one(f"collapsed-attention-depth{depth}", partial(_collapsed, depth), "digits-rows")
+        make = partial(_attention, depth, 1e4, has_skip=False)
+        yield one(f"collapsed-attention-depth{depth}", make, "digits-rows")
     for depth, head in product((4, 12), ("pool", "flat")):
         make = partial(conv.plain, 10, depth=depth, activation="sigmoid", init="lecun*2", head=head)
         yield one(f"conv-sigmoid-depth{depth}-{head}", make, "digits-image")
     for width in (1, 2):
         yield one(f"narrow{width}", partial(mlp.plain, 64, 10, depth=4, width=width, init="he"), "digits")
+    for name, make, task_name in _sound():
+        yield one(f"sound-{name}", make, task_name)
+
+
+def _sound() -> Iterator[tuple[str, Callable[[], nn.Module], str]]:
+    """Name, model and task of each twin."""
+    for activation, name, place in product(("relu", "tanh"), ("digits", "wine"), (0, 4)):
+        yield f"open-{activation}-{name}-at{place}", partial(_with_bottleneck, name, "open", activation, place), name
+    for name, activation, depth in product(("digits", "wine", "cancer"), ("relu", "tanh"), (2, 6)):
+        data = task(name)
+        make = partial(mlp.plain, data.features, data.outputs, depth=depth, activation=activation, init="he")
+        yield f"labelled-{activation}-depth{depth}-{name}", make, name
+    for width, norm in product((16, 48), ("layer", "rms")):
+        yield f"norm-{norm}-of-{width}", partial(_norm_of_one, "digits", width, norm), "digits"
+    for rate, depth in product((0.1, 0.25), (2, 4)):
+        yield f"dropout{rate:g}-depth{depth}", partial(_dropout, "digits", rate, depth), "digits"
+    for depth in (2, 4):
+        yield f"attention-depth{depth}", partial(_attention, depth, 1.0, has_skip=True), "digits-rows"
+    for depth, activation in product((4, 8), ("relu", "silu")):
+        make = partial(conv.plain, 10, depth=depth, activation=activation, init="he", norm="batch2d")
+        yield f"conv-{activation}-batch-depth{depth}", make, "digits-image"
+    for width in (16, 32):
+        yield f"narrow{width}", partial(mlp.plain, 64, 10, depth=4, width=width, init="he"), "digits"
 
 
 FAMILIES.add("healthy-but-stuck", configs)

@@ -1,4 +1,4 @@
-"""Sound models given a wrong loss, a wrong output activation, or inputs and targets that nobody scaled."""
+"""Sound models given a wrong loss, a wrong output activation, unscaled inputs or targets; and some given none of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ INPUTS = (
     "raw", "tenfold", "thousandfold", "millionfold", "thousandth", "millionth", "offset-10", "offset-1000",
     "one-column-huge", "zero", "same-sample",
 )  # fmt: skip
+SOUND_LOSSES = ("cross-entropy", "binary-cross-entropy", "mse-one-hot")
 TARGETS = ("given", "standardized", "thousandfold", "millionfold", "offset-100", "permuted")
 HEADS = {
     "softmax": partial(nn.Softmax, dim=-1),
@@ -66,6 +67,21 @@ def configs() -> Iterator[Config]:
     for head, activation in product(HEADS, ("relu", "tanh")):
         make = partial(_with_head, "diabetes", head, activation)
         yield Config("recipe", f"head-{head}-{activation}-diabetes", make, "diabetes", "mse", targets="standardized")
+    yield from _sound()
+
+
+def _sound() -> Iterator[Config]:
+    """The same networks with a recipe that fits them: most recipes that are met do."""
+    for loss, activation, name in product(SOUND_LOSSES, ("relu", "tanh"), ("wine", "cancer")):
+        yield Config("recipe", f"sound-{loss}-{activation}-{name}", _mlp(name, activation), name, loss)
+    for activation, norm in product(("relu", "tanh", "gelu"), ("none", "batch")):
+        yield Config("recipe", f"sound-{activation}-{norm}-digits", _mlp("digits", activation, norm), "digits")
+    for activation in ("gelu", "silu", "leaky"):
+        make = _mlp("diabetes", activation)
+        yield Config("recipe", f"sound-{activation}-diabetes", make, "diabetes", "mse", targets="standardized")
+    for depth, activation in product((2, 4), ("relu", "gelu")):
+        make = partial(conv.plain, 10, depth=depth, activation=activation, init="he")
+        yield Config("recipe", f"sound-{activation}-conv{depth}", make, "digits-image")
 
 
 FAMILIES.add("recipe", configs)
