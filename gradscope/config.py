@@ -23,7 +23,7 @@ class Config:
     exploding_gradient_error: Threshold = Threshold(4.0, "decades gained from output to input", _CORPUS)
     vanishing_activation: Threshold = Threshold(2.5, "decades of rms lost between normalizations", _CORPUS)
     exploding_activation: Threshold = Threshold(2.5, "decades of rms gained between normalizations", _CORPUS)
-    collapsed_correlation: Threshold = Threshold(1e-4, "1 - cosine between samples", _CORPUS)
+    collapsed_correlation: Threshold = Threshold(1e-4, "one minus cosine between samples", _CORPUS)
     prediction_of_nothing: Threshold = Threshold(1e-7, "share of the output that differs between samples", _CORPUS)
     dead_relu_warning: Threshold = Threshold(0.5, "share of units", "SageMaker Debugger, rule DeadRelu")
     dead_relu_error: Threshold = Threshold(0.9, "share of units", _CORPUS)

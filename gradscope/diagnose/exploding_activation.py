@@ -40,8 +40,8 @@ def exploding_activation(profile: Profile, config: Config) -> Iterator[Finding]:
                 severity="warning",
                 layers=culprits,
                 message=(
-                    f"The activations grow by {total:.1f} decades over {len(steps)} layers, from {steps[0][1].label} to "
-                    f"{steps[-1][1].label}; {share_of(culprits, steps)}."
+                    f"The activations grow by {total:.1f} decades over {len(steps)} layers, "
+                    f"from {steps[0][1].label} to {steps[-1][1].label}; {share_of(culprits, steps)}."
                 ),
                 evidence={"decades_gained": exact(total), "decades_per_layer": exact(total / len(steps))},
                 threshold=threshold,

@@ -89,18 +89,17 @@ def _depth_law(predicted: Profile) -> list[tuple[str, str]]:
         "samples merge or part over": network.get("correlation_depth_scale"),
         "gradient changes by e over": network.get("gradient_depth_scale"),
     }
-    known = [f"{words} {_blocks(e)}" for words, e in depths.items() if e is not None and e.is_known]
+    known = [f"{words} {_amount(e)} blocks" for words, e in depths.items() if e is not None and e.is_known]
     if known:
         found.append(("depth scales", "; ".join(known)))
     for kind in _KINDS:
         for end in ("overflow", "underflow"):
             limits = {f: network.get(f"{kind}_{end}_depth_{f}") for f in _FORMATS}
-            told = [f"{f} after {_blocks(e)}" for f, e in limits.items() if e is not None]
+            told = [f"{f} after {_amount(e)}" for f, e in limits.items() if e is not None]
             if told:
-                found.append((f"{kind} {end}", ", ".join(told) + " more"))
+                found.append((f"{kind} {end}", "with more blocks: " + ", ".join(told)))
     return found
 
 
-def _blocks(depth: Estimate) -> str:
-    is_count = 1 <= depth.value < math.inf
-    return f"{depth.value:,.0f} blocks" if is_count else f"{number(depth.value, digits=2)} blocks"
+def _amount(depth: Estimate) -> str:
+    return f"{depth.value:,.0f}" if 1 <= depth.value < math.inf else number(depth.value, digits=2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from gradscope.schema import Estimate
+from gradscope.schema import Estimate, Verdict
 
 _NARROW = 0.01  # an interval within 1 % of the value says no more than the value
 _PLAIN = (1e-2, 1e4)  # magnitudes written without an exponent
@@ -85,6 +85,18 @@ def share(fraction: float) -> str:
     if 99.9 < percent < 100:
         return "> 99.9 %"
     return f"{percent:.3g} %"
+
+
+def risk(verdict: Verdict) -> str:
+    """`risk 0.07`, or that it is not known."""
+    return "risk not known" if math.isnan(verdict.risk) else f"risk {verdict.risk:.2f}"
+
+
+def conditions(verdict: Verdict) -> str:
+    """One sentence of all conditions that the verdict holds under; empty without any."""
+    *others, last = verdict.conditions or ("",)
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"In {verdict.basis} it {listed}." if listed else ""
 
 
 def some(names: Sequence[str], *, limit: int = 4) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
-from gradscope.report._words import estimate
+from gradscope.report._words import estimate, risk
 from gradscope.schema import Finding, Report
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
@@ -17,7 +17,7 @@ _IN_PROPERTY = {**_IN_MESSAGE, ":": "%3A", ",": "%2C"}
 def github(report: Report, look: Look) -> str:
     """One annotation a finding, and one for the verdict."""
     answer = report.verdict
-    verdict = f"{answer.label}, risk {answer.risk:.2f}: {answer.reason}"
+    verdict = f"{answer.label}, {risk(answer)}: {answer.reason}"
     lines = [_annotation(finding, look) for finding in worst_first(report.findings)]
     lines.append(f"::notice title=gradscope::{_escaped(look.clean(verdict), _IN_MESSAGE)}")
     return "\n".join(lines) + "\n"

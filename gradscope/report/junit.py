@@ -5,9 +5,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as Tree
 
 from gradscope.report._format import output_format
+from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
-from gradscope.report._words import estimate, number, some
+from gradscope.report._words import estimate, number, risk, some
 from gradscope.schema import Finding, Report
 
 
@@ -28,11 +29,13 @@ def junit(report: Report, look: Look) -> str:
         case = Tree.SubElement(suite, "testcase", classname=target, name=f"{finding.code} {finding.name}")
         if finding.severity == "error":
             failure = Tree.SubElement(case, "failure", message=look.clean(finding.message), type=finding.name)
-            failure.text = _details(finding, look)
+            failure.text = _details(report, finding, look)
         else:
-            Tree.SubElement(case, "system-out").text = f"{look.clean(finding.message)}\n{_details(finding, look)}"
+            Tree.SubElement(
+                case, "system-out"
+            ).text = f"{look.clean(finding.message)}\n{_details(report, finding, look)}"
     case = Tree.SubElement(suite, "testcase", classname=target, name="verdict")
-    verdict = look.clean(f"{report.verdict.label}, risk {report.verdict.risk:.2f}: {report.verdict.reason}")
+    verdict = look.clean(f"{report.verdict.label}, {risk(report.verdict)}: {report.verdict.reason}")
     if errors:
         Tree.SubElement(case, "failure", message=verdict, type=report.verdict.label)
     else:
@@ -41,8 +44,8 @@ def junit(report: Report, look: Look) -> str:
     return Tree.tostring(suite, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
-def _details(finding: Finding, look: Look) -> str:
-    lines = [f"layers: {some([look.clean(name) for name in finding.layers])}"] if finding.layers else []
+def _details(report: Report, finding: Finding, look: Look) -> str:
+    lines = [f"layers: {some([look.clean(name) for name in labels(report, finding)])}"] if finding.layers else []
     lines += [f"{name}: {estimate(value)}" for name, value in finding.evidence.items()]
     if finding.threshold:
         lines.append(f"limit: {number(finding.threshold.value)} {finding.threshold.unit}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradscope.report._format import output_format
+from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._theory import beside, facts
-from gradscope.report._words import brief, count, duration, estimate, maybe, number, share, some
-from gradscope.schema import Finding, Report, Verification
+from gradscope.report._words import brief, conditions, count, duration, estimate, maybe, number, risk, share, some
+from gradscope.schema import Report, Verification
 
 _MARKS = {"error": "❌", "warning": "⚠️", "info": "ℹ️"}
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
@@ -20,13 +21,13 @@ def markdown(report: Report, look: Look) -> str:
     """Verdict, findings as a table, remedies with code to paste, facts in a fold."""
     subject, answer = report.subject, report.verdict
     lines = [
-        f"## Gradscope: {answer.label}, risk {answer.risk:.2f}",
+        f"## Gradscope: {answer.label}, {risk(answer)}",
         "",
         _plain(answer.reason, look),
-        *(("", _plain(f"In {answer.basis} it {', '.join(answer.conditions)}.", look)) if answer.conditions else ()),
+        *(("", _plain(conditions(answer), look)) if answer.conditions else ()),
         "",
         f"{_code(subject.target, look)}: {_plain(subject.class_name, look)}, {count(subject.parameters, 'parameter')}",
-        *_findings(report.findings, look),
+        *_findings(report, look),
         *(line for v in report.verifications if v.accepted for line in _remedy(v, look)),
         *_theory(report, look),
         *_facts(report, look),
@@ -34,12 +35,12 @@ def markdown(report: Report, look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _findings(findings: tuple[Finding, ...], look: Look) -> Iterator[str]:
-    if not findings:
+def _findings(report: Report, look: Look) -> Iterator[str]:
+    if not report.findings:
         return
     yield from ("", "| | finding | layers | evidence | limit |", "|---|---|---|---|---|")
-    for f in worst_first(findings):
-        layers = _plain(some([look.clean(name) for name in f.layers]), look)
+    for f in worst_first(report.findings):
+        layers = _plain(some([look.clean(name) for name in labels(report, f)]), look)
         evidence = "<br>".join(f"{_plain(name, look)} {estimate(value)}" for name, value in f.evidence.items())
         limit = f"{number(f.threshold.value)} {_plain(f.threshold.unit, look)}" if f.threshold else ""
         what = f"**{f.code} {f.name}**<br>{_plain(f.message, look)}"

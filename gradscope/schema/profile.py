@@ -28,6 +28,11 @@ class LayerProfile:
         """Name of the layer."""
         return self.node.name
 
+    @property
+    def label(self) -> str:
+        """The name as a sentence has it: a number, as in an `nn.Sequential`, with its type, "3 (Linear)"."""
+        return f"{self.name} ({self.node.op})" if self.name.replace(".", "").isdigit() else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class BlockProfile:

@@ -37,7 +37,7 @@ def test_the_depth_law_and_the_agreement_are_told() -> None:
     known = dict(facts(both()))
 
     assert known["per block"] == "gradient rms times 0.5"
-    assert known["gradient underflow"] == "float16 after 12 blocks more"
+    assert known["gradient underflow"] == "with more blocks: float16 after 12"
     assert known["activations"] == "typically 100 % off in rms, 0 of 6 layers inside the band"
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gradscope.report import _words
-from gradscope.schema import Estimate
+from gradscope.schema import Estimate, Verdict
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,21 @@ def test_a_long_path_keeps_its_end() -> None:
 )
 def test_a_duration_is_for_humans(seconds: float, text: str) -> None:
     assert _words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("conditions", "sentence"),
+    [
+        ((), ""),
+        (("learns",), "In trials it learns."),
+        (("learns", "diverges"), "In trials it learns and diverges."),
+        (("learns", "halts", "diverges"), "In trials it learns, halts and diverges."),
+    ],
+)
+def test_conditions_are_one_sentence(conditions: tuple[str, ...], sentence: str) -> None:
+    assert _words.conditions(Verdict("healthy", 0.1, "", conditions=conditions, basis="trials")) == sentence
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "risk 0.50"), (1.0, "risk 1.00"), (math.nan, "risk not known")])
+def test_a_risk_has_two_decimals(value: float, text: str) -> None:
+    assert _words.risk(Verdict("healthy", value, "")) == text

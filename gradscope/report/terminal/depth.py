@@ -81,6 +81,6 @@ def _panel(
 def _names(layers: Sequence[LayerProfile], drawn: Chart, width: int, look: Look) -> str:
     """First and last layer under their ends of the axis."""
     room = max(len(drawn.columns), min(width, _ROOM))
-    first, last = (tail(look.clean(x.name), (room - 1) // 2, more=look.glyph("more")) for x in (layers[0], layers[-1]))
+    first, last = (tail(look.clean(x.label), (room - 1) // 2, more=look.glyph("more")) for x in (layers[0], layers[-1]))
     gap = " " * (room - cell_len(first) - cell_len(last))
     return " " * _AXIS + first + gap + last

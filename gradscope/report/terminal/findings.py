@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._words import count, estimate, number, some
@@ -27,7 +28,7 @@ def findings(report: Report, look: Look) -> Iterator[RenderableType]:
     for position, finding in enumerate(ordered[:_SHOWN]):
         if position:
             yield BLANK
-        yield from _one(finding, look)
+        yield from _one(report, finding, look)
     if len(ordered) > _SHOWN:
         rest = ", ".join(sorted({f"{f.code} {f.name}" for f in ordered[_SHOWN:]}))
         yield BLANK
@@ -36,7 +37,7 @@ def findings(report: Report, look: Look) -> Iterator[RenderableType]:
     yield paragraph(f"What they mean: gradscope explain {ordered[0].code}", style="dim")
 
 
-def _one(finding: Finding, look: Look) -> Iterator[RenderableType]:
+def _one(report: Report, finding: Finding, look: Look) -> Iterator[RenderableType]:
     style, role = STYLES[finding.severity], _ROLES[finding.role]
     title = Text.assemble(
         (f"{look.glyph(finding.severity)} ", style),
@@ -48,7 +49,7 @@ def _one(finding: Finding, look: Look) -> Iterator[RenderableType]:
     yield paragraph(look.clean(finding.message))
     rows: list[tuple[str | Text, ...]] = []
     if finding.layers:
-        names = [look.clean(name) for name in finding.layers]
+        names = [look.clean(name) for name in labels(report, finding)]
         where = Text(some(names))
         where.append(f"  {look.clean(finding.source)}" if finding.source else "", "dim")
         rows.append(("layers" if len(names) > 1 else "layer", where))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from gradscope.report._look import Look
-from gradscope.report._words import count
+from gradscope.report._words import conditions, count, risk
 from gradscope.report.terminal._page import BLANK, STYLES, paragraph
 from gradscope.schema import SEVERITIES, Report
 
@@ -26,13 +25,12 @@ def verdict(report: Report, look: Look) -> Iterator[RenderableType]:
     yield Text(dot.join((look.clean(subject.class_name), size, subject.dtype)), style="dim")
     yield BLANK
     sign = answer.label if answer.label in ("healthy", "unknown") else "error"
-    risk = "risk not known" if math.isnan(answer.risk) else f"risk {answer.risk:.2f}"
     yield Text.assemble(
-        (f"{look.glyph(sign)} {answer.label.upper()}", STYLES[sign]), f"  {risk}", (dot + _tally(report), "dim")
+        (f"{look.glyph(sign)} {answer.label.upper()}", STYLES[sign]), f"  {risk(answer)}", (dot + _tally(report), "dim")
     )
     yield paragraph(look.clean(answer.reason))
     if answer.conditions:
-        yield paragraph(look.clean(f"In {answer.basis} it {', '.join(answer.conditions)}."))
+        yield paragraph(look.clean(conditions(answer)))
 
 
 def _tally(report: Report) -> str:
