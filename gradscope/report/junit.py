@@ -31,9 +31,8 @@ def junit(report: Report, look: Look) -> str:
             failure = Tree.SubElement(case, "failure", message=look.clean(finding.message), type=finding.name)
             failure.text = _details(report, finding, look)
         else:
-            Tree.SubElement(
-                case, "system-out"
-            ).text = f"{look.clean(finding.message)}\n{_details(report, finding, look)}"
+            told = f"{look.clean(finding.message)}\n{_details(report, finding, look)}"
+            Tree.SubElement(case, "system-out").text = told
     case = Tree.SubElement(suite, "testcase", classname=target, name="verdict")
     verdict = look.clean(f"{report.verdict.label}, {risk(report.verdict)}: {report.verdict.reason}")
     if errors:
