@@ -65,7 +65,7 @@ def test_features_get_a_projection_of_the_order_of_their_rms():
     for seed in range(200):
         features = torch.randn(8, 64, generator=torch.Generator().manual_seed(seed)).requires_grad_() * 3
         chosen = choose(features, seed=seed)
-        values.append(float(chosen.loss(features, None)) * math.sqrt(8) / 3)  # mean over samples -> one sample
+        values.append(chosen.loss(features, None).item() * math.sqrt(8) / 3)  # mean over samples -> one sample
     assert chosen.words == "a fixed random projection"
     spread = torch.tensor(values).std()
     assert 0.85 < spread < 1.15, spread
