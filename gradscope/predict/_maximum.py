@@ -1,11 +1,12 @@
 """Tables of maxima over windows of a function of a Gaussian: who wins is drawn once, then read off for every pair.
 
-Windows at a border hold fewer entries, and entries there may vary less; both only change the scale of the maximum.
+Windows at a border hold fewer entries, and entries there may vary less: each has moments of its own, and pairs of
+windows are correlated as elsewhere.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from gradscope.predict._rules import NoRule
 from gradscope.predict._table import Table, agreeing_average, along, diagonal, firsts, refined, seconds
 from gradscope.predict._view import single
 from gradscope.predict._windows import CORRELATIONS, FARTHEST, Maxima, sampled
+
+ALIKE = 0.05  # share of a window's largest standard deviation within which those of other entries are the same
 
 Sources = NDArray[np.int64]  # (taps, windows): the position that a tap of a window reads, -1 outside
 
@@ -47,18 +50,17 @@ class _Span:
     overlap: Array
     distance: Array
 
-    @property
-    def valid(self) -> NDArray[np.int64]:
-        """How many entries every window holds: (windows,)."""
-        return (self.sources >= 0).sum(0)
+    def near(self) -> Array:
+        """What a window and the next ones read: (windows, taps) positions from the first on."""
+        steps, apart = self.sources[1:] - self.sources[:-1], self.sources[:, 1:] - self.sources[:, :-1]
+        dilation = _first_of(steps[(self.sources[1:] >= 0) & (self.sources[:-1] >= 0)])
+        stride = _first_of(apart[(self.sources[:, 1:] >= 0) & (self.sources[:, :-1] >= 0)])
+        own = dilation * np.arange(len(self.sources))
+        return own + stride * np.arange(min(FARTHEST, self.new.size - 1) + 1)[:, None]
 
-    def near(self, taps: int, farthest: int) -> Array:
-        """What a window of this many entries and the next ones read: (windows, taps) positions from the first on."""
-        whole = np.flatnonzero(self.valid == self.valid.max())
-        used = self.sources[:, whole[len(whole) // 2]]
-        step = int(np.diff(self.sources[:, whole], axis=1).min()) if len(whole) > 1 else 1
-        own = (used - used.min())[:taps]
-        return own + step * np.arange(min(farthest, self.new.size - 1) + 1)[:, None]
+
+def _first_of(steps: Sources) -> int:
+    return int(steps[0]) if steps.size else 1
 
 
 def maximum(x: Table, windows: Sequence[Sources]) -> Table:
@@ -83,17 +85,16 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
     node = int(np.argmax(base.share.reshape(-1, base.mean.size).sum(0)))
     squares = lineage.value**2 @ grid()[1]
     size = base.share @ (squares / max(float(squares[node]), 1e-300))
-    for i, span in enumerate(spans):
-        size = along(size, span.matrix, start + i)
-    full, mean, second = _by_shape(lineage, node, start, spans)
-    shape = [1] * start + [s.new.size for s in spans]
-    factor = np.sqrt(size * second.reshape(shape) / full.second_moment)
+    kernel = base.correlation[(0,) * start]
+    full, draws = sampled(lineage, node, axes[start:], kernel, [s.near() for s in spans])
+    out_mean, second = _of_every_window(np.sqrt(size), draws, spans)
+    factor = np.sqrt(second / full.second_moment)
     product, same = _pairs(full, correlation, one_by_one / scale, axes[:start], spans)
     out_second = product * firsts(factor, new_axes) * seconds(factor, new_axes)
-    out_mean = np.sqrt(size) * mean.reshape(shape)
+    slope = full.slope
 
     def backward(gradient: Array) -> list[Array]:
-        return [full.slope * _routed(gradient, same, start, spans)]
+        return [slope * _routed(gradient, same, start, spans)]
 
     gone = [start + i for i, s in enumerate(spans) if s.new.size == 1]
     kept = base.table.dims[: len(base.table.dims) - len(windows)]
@@ -204,22 +205,35 @@ def _routed(gradient: Array, same: Array, start: int, spans: Sequence[_Span]) ->
     return together + apart
 
 
-def _by_shape(lineage: Lineage, node: int, start: int, spans: Sequence[_Span]) -> tuple[Maxima, Array, Array]:
-    """The largest window, and mean and second moment of every window by how many entries it holds: (windows...)."""
-    counts = [s.valid for s in spans]
-    axes, kernel = lineage.base.table.axes[start:], lineage.base.correlation[(0,) * start]
-    largest = tuple(int(c.max()) for c in counts)
-    known = {}
-    for sizes in itertools.product(*(sorted({int(n) for n in c}) for c in counts)):
-        farthest = FARTHEST if sizes == largest else 0
-        taps = [s.near(n, farthest) for s, n in zip(spans, sizes, strict=True)]
-        known[sizes] = sampled(lineage, node, axes, kernel, taps)
-    shape = tuple(c.size for c in counts)
-    mean, second = np.empty(shape), np.empty(shape)
-    for sizes, found in known.items():
-        where = np.ix_(*(np.flatnonzero(c == n) for c, n in zip(counts, sizes, strict=True)))
-        mean[where], second[where] = found.mean, found.second_moment
-    return known[largest], mean, second
+def _of_every_window(size: Array, draws: Array, spans: Sequence[_Span]) -> tuple[Array, Array]:
+    """E y and E y^2 of every window: an entry that varies less wins less often, and one outside the map never.
+
+    Args:
+        size: root mean square of every entry, in units of the drawn ones: (leading..., positions...).
+        draws: entries of a window: (samples, taps).
+    """
+    start = size.ndim - len(spans)
+    entries = size
+    for i, span in enumerate(spans):  # (leading..., windows, taps, ...)
+        at = start + 2 * i
+        outside = np.expand_dims(span.sources.T < 0, [*range(at), *range(at + 2, entries.ndim + 1)])
+        entries = np.where(outside, -1.0, np.take(entries, span.sources.T, at))
+    order = [*range(start), *range(start, entries.ndim, 2), *range(start + 1, entries.ndim, 2)]
+    entries = entries.transpose(order)
+    windows = entries.shape[: start + len(spans)]
+    entries = entries.reshape(math.prod(windows), -1)
+    largest = np.maximum(entries.max(1), 1e-300)
+    rounded = np.where(entries < 0, -1.0, np.round(entries / largest[:, None] / ALIKE) * ALIKE)
+    patterns, which = np.unique(rounded, axis=0, return_inverse=True)
+    moments = np.array([_scaled_maximum(draws, pattern) for pattern in patterns])[which.ravel()]
+    mean, second = moments[:, 0] * largest, moments[:, 1] * largest**2
+    return mean.reshape(windows), second.reshape(windows)
+
+
+def _scaled_maximum(draws: Array, pattern: Array) -> tuple[float, float]:
+    inside = pattern >= 0
+    y = (draws[:, inside] * pattern[inside]).max(1) if inside.any() else np.zeros(1)
+    return float(y.mean()), float((y * y).mean())
 
 
 # --- lattices ----------------------------------------------------------------------------------------

@@ -63,8 +63,10 @@ class Maxima:
         return self.one_by_one[-1].product
 
 
-def sampled(lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, taps: Sequence[Array]) -> Maxima:
-    """Draw a field as large as the window and its neighbours.
+def sampled(
+    lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, taps: Sequence[Array]
+) -> tuple[Maxima, Array]:
+    """Draw a field as large as the window and its neighbours: its maxima, and the window's entries (samples, taps).
 
     Args:
         lineage: the function of a Gaussian, on the grid at `node`.
@@ -87,7 +89,7 @@ def sampled(lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, ta
         other, its_winner = _largest(first, entries)
         near[distance] = Pair(_product(y, y, other), float((winner == its_winner).mean()))
     covariance = root[own[1]] @ root[own[1]].T
-    return Maxima(
+    maxima = Maxima(
         float(y.mean()),
         _one_by_one(y, np.searchsorted(own[1], winner), field[:, own[1]], covariance, z, value, rng),
         *_in_common(y, covariance, z, value, rng),
@@ -96,6 +98,7 @@ def sampled(lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, ta
         float((np.interp(at_winner, z, slope) ** 2).mean()),
         from_samples(y, z, weights),
     )
+    return maxima, first[:, own[1]]
 
 
 def _one_by_one(
