@@ -24,20 +24,20 @@ Factory = Callable[[], nn.Module]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What a target leads to.
+class Blueprint:
+    """A target that is found and not yet built.
 
     Attributes:
         name: how the report calls it, e.g. "model.py:Net".
-        model: the module.
-        rebuild: builds an independent copy of `model` with the same initialization.
-        module: the Python file or module it came from, which may define `example_inputs`, `loss` and `batches`.
+        build: builds it on whatever device is the default, each time with the same initialization.
+        module: the Python file or module it comes from, which may define `example_inputs`, `loss` and `batches`.
+        existing: the object that the target names, where it was built before anyone asked.
     """
 
     name: str
-    model: nn.Module
-    rebuild: Factory
+    build: Factory
     module: ModuleType | None = None
+    existing: nn.Module | None = None
 
     def attribute(self, name: str) -> Any:
         """A function that the target's file defines for us, or None."""
@@ -45,14 +45,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Blueprint:
-    """A target that is not built yet: `build` builds it on whatever device is the default.
+class Source:
+    """A target made real.
 
-    `module` is the Python file or module that it comes from.
+    Attributes:
+        name: as of a `Blueprint`.
+        model: the module.
+        rebuild: builds an independent copy of `model` with the same initialization.
+        module: as of a `Blueprint`.
     """
 
     name: str
-    build: Factory
+    model: nn.Module
+    rebuild: Factory
     module: ModuleType | None = None
 
     def attribute(self, name: str) -> Any:
@@ -71,42 +76,50 @@ def source(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, 
     Raises:
         GradscopeError: it cannot be built; the sentence says why and what to try.
     """
+    found = _found(target, seed, settings)
+    model = found.build() if found.existing is None else found.existing
+    return Source(found.name, model, found.build, found.module)
+
+
+def blueprint(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, Any] | None = None) -> Blueprint:
+    """What `source` does, up to the point where the model would be built.
+
+    Raises:
+        GradscopeError: the target cannot be found, or its name stands for an object of a module, which cannot be built.
+    """
+    with torch.device("meta"):
+        found = _found(target, seed, settings)
+    if isinstance(target, str) and found.existing is not None and parse(target).kind == "module":
+        raise GradscopeError(f"{found.name} exists as soon as it is imported; name a function or class that builds it.")
+    return found
+
+
+def _found(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, Any] | None) -> Blueprint:
     if isinstance(target, nn.Module):
         model = uncompiled(target)
-        return Source(type(model).__name__, model, lambda: _copied(model))
+        return Blueprint(type(model).__name__, lambda: _copied(model), existing=model)
     if isinstance(target, str):
-        return _of_text(parse(target).changed(settings or {}), seed)
+        return _found_by_name(parse(target).changed(settings or {}), seed)
     if callable(target):
         name = getattr(target, "__name__", type(target).__name__)
-        return _built(name, target, seed)
+        return Blueprint(name, _builder(name, target, seed))
     raise GradscopeError(
         f"A target is a torch.nn.Module, a function that builds one, or text such as 'model.py:Net', "
         f"not a {type(target).__name__}."
     )
 
 
-def blueprint(target: str | nn.Module | Factory, seed: int, settings: Mapping[str, Any] | None = None) -> Blueprint:
-    """What `source` does, up to the point where the model would be built; a module is there already.
-
-    Raises:
-        GradscopeError: the target cannot be found, or its name stands for an object that exists already.
-    """
-    if isinstance(target, nn.Module):
-        model = uncompiled(target)
-        return Blueprint(type(model).__name__, lambda: model)
-    if not isinstance(target, str):
-        name = getattr(target, "__name__", type(target).__name__)
-        return Blueprint(name, _builder(name, target, seed))
-    wanted = parse(target).changed(settings or {})
-    if wanted.kind in ("hf", "timm", "torchvision"):
-        return Blueprint(wanted.text, _builder(wanted.text, zoo.factory(wanted), seed))
-    with torch.device("meta"):
-        module, choice = _module(wanted, seed)
-    name = f"{wanted.text.split(':')[0]}:{choice.name}" if not wanted.is_call else wanted.text
-    if choice.is_instance and wanted.kind == "module":
-        raise GradscopeError(f"{name} exists as soon as it is imported; name a function or class that builds it.")
-    factory = _executed(wanted, seed) if choice.is_instance else choice.factory
-    return Blueprint(name, _builder(name, factory, seed), module)
+def _found_by_name(target: Target, seed: int) -> Blueprint:
+    if target.kind in ("hf", "timm", "torchvision"):
+        return Blueprint(target.text, _builder(target.text, zoo.factory(target), seed))
+    module, choice = _module(target, seed)
+    name = f"{target.text.split(':')[0]}:{choice.name}" if not target.is_call else target.text
+    if not choice.is_instance:
+        return Blueprint(name, _builder(name, choice.factory, seed), module)
+    existing = uncompiled(choice.factory())
+    return Blueprint(
+        name, _executed(target, seed) if target.kind == "file" else lambda: _copied(existing), module, existing
+    )
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
@@ -147,18 +160,6 @@ def materialized(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any
     return replace(source, model=rebuild(), rebuild=rebuild)
 
 
-def _of_text(target: Target, seed: int) -> Source:
-    if target.kind in ("hf", "timm", "torchvision"):
-        return _built(target.text, zoo.factory(target), seed)
-    module, choice = _module(target, seed)
-    name = f"{target.text.split(':')[0]}:{choice.name}" if not target.is_call else target.text
-    if not choice.is_instance:
-        return _built(name, choice.factory, seed, module)
-    again = _executed(target, seed)
-    rebuild = again if target.kind == "file" else lambda: _copied(choice.factory())
-    return Source(name, uncompiled(choice.factory()), rebuild, module=module)
-
-
 def _executed(target: Target, seed: int) -> Factory:
     """An object is made by its file, so the file is executed once more."""
     return lambda: uncompiled(_module(target, seed)[1].factory())
@@ -173,11 +174,6 @@ def _module(target: Target, seed: int) -> tuple[ModuleType, choose.Choice]:
         return module, choice
     with open(target.place, "rb") as file:
         return module, choose.found(module, ast.parse(file.read()))
-
-
-def _built(name: str, factory: Factory, seed: int, module: ModuleType | None = None) -> Source:
-    build = _builder(name, factory, seed)
-    return Source(name, build(), build, module=module)
 
 
 def _builder(name: str, factory: Factory, seed: int) -> Factory:

@@ -48,7 +48,8 @@ def foresee(
     with timed(seconds, "build"):
         report("build", 0.0)
         blueprint = load.blueprint(target, seed, settings)
-        plan = predict.twin(target) if isinstance(target, nn.Module) else predict.plan(blueprint.build)
+        given = blueprint.existing if isinstance(target, nn.Module) else None
+        plan = predict.plan(blueprint.build) if given is None else predict.twin(given)
         model = plan.model.train(training)
     with timed(seconds, "predict"):
         report("predict", 0.2)

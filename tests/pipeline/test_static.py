@@ -97,6 +97,10 @@ def test_from_python_no_data_of_a_module_is_read_but_its_scale() -> None:
     assert report.verdict.label == "vanishing"
     same = gradscope.analyze(build(), torch.empty(8, 64, device="meta"), static=True, config=Config())
     assert same.verdict.label == "vanishing"
+    compiled = gradscope.analyze(
+        torch.compile(build()), torch.empty(8, 64, device="meta"), static=True, config=Config()
+    )
+    assert [layer.name for layer in compiled.layers] == [layer.name for layer in same.layers]
 
 
 def test_measured_and_predicted_stand_side_by_side_and_agree() -> None:
