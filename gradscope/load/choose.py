@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from gradscope.load import mentions
 from gradscope.load.failure import shown
 from gradscope.schema import GradscopeError
 
@@ -86,7 +87,7 @@ def _root_class(module: ModuleType, tree: ast.Module) -> Choice:
             f"{where} defines no nn.Module with a forward(); define a make_model() or a class, or name one that it "
             f"imports, as in {where}:Name."
         )
-    roots = _roots(tree, set(classes)) or sorted(classes)
+    roots = mentions.roots(tree, set(classes)) or sorted(classes)
     choices, problems = [], []
     for name in roots:
         try:
@@ -97,7 +98,11 @@ def _root_class(module: ModuleType, tree: ast.Module) -> Choice:
         return choices[0]
     if choices:
         raise _ambiguous(module, [choice.name for choice in choices])
-    builders = _builders(module, tree, set(classes))
+    builders = [
+        name
+        for name in mentions.makers(tree, set(classes))
+        if callable(built := getattr(module, name, None)) and not _missing_arguments(built, (), {})
+    ]
     if len(builders) == 1:
         return named(module, builders[0], (), {}, is_call=True)
     if builders:
@@ -156,39 +161,6 @@ def _missing_arguments(callee: Callable[..., Any], args: tuple[Any, ...], kwargs
         for name, parameter in signature.parameters.items()
         if parameter.default is parameter.empty and parameter.kind not in variadic and name not in bound.arguments
     ]
-
-
-def _roots(tree: ast.Module, classes: set[str]) -> list[str]:
-    """Classes that no other of `classes` mentions, directly or through functions of the file; in file order."""
-    mentions = {
-        node.name: {n.id for part in node.body for n in ast.walk(part) if isinstance(n, ast.Name)}  # bases are no parts
-        for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef)
-    }
-    parts: set[str] = set()
-    for name in classes & mentions.keys():
-        reached, frontier = {name}, {name}
-        while frontier:
-            frontier = {m for f in frontier for m in mentions[f] if m in mentions} - reached
-            reached |= frontier
-        parts |= reached - {name}
-    return [name for name in mentions if name in classes and name not in parts]
-
-
-def _builders(module: ModuleType, tree: ast.Module, classes: set[str]) -> list[str]:
-    """Functions that need no arguments and return what a class of `classes` makes; in file order."""
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return [
-        function.name
-        for function in functions
-        if any(isinstance(n, ast.Return) and _called(n.value) in classes for n in ast.walk(function))
-        and callable(built := getattr(module, function.name, None))
-        and not _missing_arguments(built, (), {})
-    ]
-
-
-def _called(value: ast.expr | None) -> str | None:
-    return value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else None
 
 
 def _is_model_class(module: ModuleType, value: Any) -> bool:
