@@ -109,6 +109,15 @@ def ends(axis: Axis) -> tuple[Array, Array]:
     return first / first.sum(1, keepdims=True), second / second.sum(1, keepdims=True)
 
 
+def together(axis: Axis, profile: Array) -> Array:
+    """The average of profile(i) profile(j) over a class's pairs, over the product of the averages at both ends."""
+    classes, groups = pair_classes(axis).ravel(), np.repeat(profile, axis.groups)
+    first, second = ends(axis)
+    apart = (first @ profile) * (second @ profile)
+    average = np.bincount(classes, np.outer(groups, groups).ravel(), axis.classes) / pair_counts(axis)
+    return np.divide(average, apart, out=np.ones(axis.classes), where=apart > 0)
+
+
 @lru_cache(256)
 def pair_classes(axis: Axis) -> NDArray[np.int64]:
     """Class of every ordered pair: (size, size)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradscope.predict._axes import Array
 from gradscope.predict._grid import TERMS, grid, weighted_hermite
-from gradscope.predict._table import firsts, seconds
+from gradscope.predict._table import firsts, paired, seconds
 
 if TYPE_CHECKING:
     from gradscope.predict._gaussian import Base
@@ -34,6 +34,9 @@ def dual(base: Base, value: Array) -> Array:
     missing = np.sqrt(np.maximum(exact - (coefficients**2).sum(1), 0.0))
     profile = base.share @ np.concatenate([coefficients, missing[:, None]], axis=1)
     ends = firsts(profile, axes) * seconds(profile, axes)  # (classes..., terms + 1)
+    size = np.sqrt(base.share @ exact)
+    apart = firsts(size, axes) * seconds(size, axes)
+    ends *= np.divide(paired(size, axes), apart, out=np.ones(apart.shape), where=apart > 0)[..., None]
     powers = np.abs(rho)[..., None] ** np.array([*range(TERMS), 2 * TERMS])
     powers[..., 1::2] *= np.sign(rho)[..., None]
     out = (ends * powers).sum(-1)
@@ -56,7 +59,7 @@ def _dual_of_one_shape(base: Base, coefficients: Array, exact: Array) -> Array:
     out = np.interp(base.correlation, rho, curve)
     if exact.size > 1:
         profile = np.sqrt(base.share @ exact / total)
-        out = out * firsts(profile, axes) * seconds(profile, axes)
+        out = out * paired(profile, axes)
     out = np.array(out)
     out[tuple(slice(len(a.groups)) for a in axes)] = base.share @ exact
     return out

@@ -17,7 +17,7 @@ from gradscope.predict._axes import Array
 from gradscope.predict._dual import dual
 from gradscope.predict._grid import grid, weighted_hermite
 from gradscope.predict._marginal import copula
-from gradscope.predict._table import Dims, Table, diagonal, firsts, point_average, seconds
+from gradscope.predict._table import Dims, Table, diagonal, firsts, paired, point_average, seconds
 
 KINKED = 1.05  # E s^4 / E s^2 ^2 of a slope s above which gradients are followed by value
 ZERO = 3e-3  # standard deviations: as exactly as quantiles on the grid know an atom at zero
@@ -37,7 +37,7 @@ class Base:
         mean, deviation: (nodes,).
         share: weight of every node at every group: (groups..., nodes).
         correlation: (classes...), 1 where a variance is zero and the positions agree.
-        scale: product of the standard deviations at the two ends of every class.
+        scale: average product of the standard deviations at the two ends of every class's pairs.
         shape: standardized quantiles on the grid, which are the grid itself for a Gaussian.
         is_gaussian: whether they are.
     """
@@ -117,7 +117,7 @@ def _base(x: Table) -> Base:
     deviation = np.sqrt(np.maximum(profile - x.mean**2, 0.0))
     deviation = np.where(deviation < 1e-7 * np.sqrt(np.maximum(profile, 1e-300)), 0.0, deviation)
     mean, std, share = _nodes(x.mean.ravel(), deviation.ravel())
-    scale = firsts(deviation, axes) * seconds(deviation, axes)
+    scale = paired(deviation, axes)
     covariance = x.second - firsts(x.mean, axes) * seconds(x.mean, axes)
     ratio = np.divide(covariance, scale, out=np.zeros(scale.shape), where=scale > 0)
     correlation = np.array(np.clip(ratio, -1.0, 1.0))

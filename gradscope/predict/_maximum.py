@@ -18,7 +18,7 @@ from gradscope.predict._axes import Array, Axis
 from gradscope.predict._gaussian import Lineage, lineage_of
 from gradscope.predict._grid import grid
 from gradscope.predict._rules import NoRule
-from gradscope.predict._table import Table, agreeing_average, along, diagonal, firsts, refined, seconds
+from gradscope.predict._table import Table, agreeing_average, along, diagonal, paired, refined
 from gradscope.predict._view import single
 from gradscope.predict._windows import CORRELATIONS, FARTHEST, Maxima, sampled
 
@@ -78,7 +78,7 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
     for i, span in enumerate(spans):
         average, one_by_one = along(average, span.pairs, start + i), along(one_by_one, span.agreeing, start + i)
     own = np.maximum(diagonal(average, new_axes), 1e-300)
-    scale = np.sqrt(firsts(own, new_axes) * seconds(own, new_axes))
+    scale = paired(np.sqrt(own), new_axes)
     correlation = np.clip(average / scale, 0.0, 1.0)
     correlation[tuple(slice(len(a.groups)) for a in new_axes)] = 1.0
 
@@ -90,7 +90,7 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
     out_mean, second = _of_every_window(np.sqrt(size), draws, spans)
     factor = np.sqrt(second / full.second_moment)
     product, same = _pairs(full, correlation, one_by_one / scale, axes[:start], spans)
-    out_second = product * firsts(factor, new_axes) * seconds(factor, new_axes)
+    out_second = product * paired(factor, new_axes)
     slope = full.slope
 
     def backward(gradient: Array) -> list[Array]:

@@ -168,6 +168,20 @@ def seconds(profile: Array, axes: Sequence[Axis]) -> Array:
     return along_all(profile, [_axes.ends(a)[1] for a in axes])
 
 
+def paired(profile: Array, axes: Sequence[Axis]) -> Array:
+    """The average of profile(I) profile(J) over every class's pairs: (groups...) -> (classes...).
+
+    The pairs of one distance on a lattice lie at many places, and both ends of a pair at about the same one; along
+    several axes the profile is taken as a product of one for each.
+    """
+    out = firsts(profile, axes) * seconds(profile, axes)
+    for i, axis in enumerate(axes):
+        if axis.is_lattice:
+            own = profile.mean(tuple(j for j in range(len(axes)) if j != i))
+            out = out * _axes.together(axis, own).reshape([-1] + [1] * (len(axes) - 1 - i))
+    return out
+
+
 # --- making tables -----------------------------------------------------------------------------------
 
 
