@@ -72,7 +72,7 @@ def accumulation(rehearsal: Rehearsal) -> dict[str, Any]:
     (model,), (size,) = kept, sizes
     found = noise(lambda: gradients(model, batches, arena.task.loss, seed=arena.first_seed))
     if not found.is_certain:
-        return {"gradient_noise_scale": f"at least {size * BATCHES} samples", "batch_size": size}
+        return {"gradient_noise_scale_at_least": size * BATCHES, "batch_size": size}
     steps = min(MOST, max(1, round(found.scale)))
     return {"gradient_noise_scale": found.scale * size, "batch_size": size, "batches_worth_averaging": steps}
 

@@ -162,7 +162,9 @@ def test_bad_losses(loss, says, tmp_path):
 def test_a_loss_with_a_gradient_penalty(tmp_path):
     loss = "def loss(output, targets):\n    return torch.autograd.grad(output.sum(), x, create_graph=True)[0].norm()\n"
     keeps = "global x\nx = x_.requires_grad_()\nreturn self.b(self.a(x).tanh())"
-    load(net(forward=keeps).replace("self, x)", "self, x_)") + loss, tmp_path)
+    subject = load(net(forward=keeps).replace("self, x)", "self, x_)") + loss, tmp_path)
+    value = subject.loss(subject.model(*subject.args, **subject.kwargs), subject.targets)
+    assert value.isfinite() and value.requires_grad
 
 
 def test_a_loss_of_an_unknown_name(tmp_path):

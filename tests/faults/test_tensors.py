@@ -70,7 +70,9 @@ def test_unusual_but_sound_parameters(name, tmp_path):
 
 def test_complex_parameters(tmp_path):
     text = HEAD + "model = nn.Linear(4, 3, dtype=torch.complex64)\n"
-    load(text, tmp_path, inputs=torch.randn(5, 4, dtype=torch.complex64))
+    subject = load(text, tmp_path, inputs=torch.randn(5, 4, dtype=torch.complex64))
+    loss = subject.loss(subject.model(*subject.args), subject.targets)
+    assert loss.isfinite() and not loss.is_complex()
 
 
 BACKWARD = {
