@@ -28,6 +28,12 @@ class Batch:
         return Batch(*map_tensors((self.args, self.kwargs, self.targets), Tensor.clone))
 
 
+def sample_count(*inputs: Any) -> int:
+    """The first dimension that all tensors in `inputs` share; 0 if they do not share one."""
+    sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in tensors_in(inputs)}
+    return sizes.pop() if len(sizes) == 1 else 0
+
+
 def as_call(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of a batch: a tensor, a tuple of arguments, or a dict of them."""
     if isinstance(inputs, Mapping):

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gradscope.batches import Batch, as_call, user_batches
+from gradscope.batches import Batch, as_call, sample_count, user_batches
 from gradscope.borrow import seeded
 from gradscope.prescribe._copies import untouched
-from gradscope.pytree import main_tensor, map_tensors, tensors_in
+from gradscope.pytree import main_tensor, map_tensors
 from gradscope.schema import Subject
 
 MEMORISED = 4
@@ -49,7 +49,7 @@ def learning_task(subject: Subject) -> Task:
     if subject.batches is not None:
         return Task(lambda seed, most: _given(subject, seed, most), subject.loss, "your batches", is_real=True)
     example = Batch(subject.args, dict(subject.kwargs), subject.targets)
-    is_varied = sample_count(example) > 1 and _still_runs(subject, example)
+    is_varied = sample_count(example.args, example.kwargs) > 1 and _still_runs(subject, example)
     words = f"{MEMORISED} variations of the example inputs" if is_varied else "the example inputs"
 
     def memorised(seed: int, most: int) -> list[Batch]:
@@ -68,15 +68,9 @@ def _given(subject: Subject, seed: int, most: int) -> list[Batch]:
     return [Batch(*as_call(inputs), targets) for inputs, targets in batches]
 
 
-def sample_count(batch: Batch) -> int:
-    """The first dimension that all inputs share; 0 if they do not share one."""
-    sizes = {t.shape[0] if t.ndim else 0 for t in tensors_in((batch.args, batch.kwargs))}
-    return sizes.pop() if len(sizes) == 1 else 0
-
-
 def _variation(batch: Batch, generator: torch.Generator) -> Batch:
     """A batch of the same kind: each feature, and each target, shuffled between the samples."""
-    samples = sample_count(batch)
+    samples = sample_count(batch.args, batch.kwargs)
 
     def shuffled(tensor: Tensor) -> Tensor:
         if tensor.dim() == 0 or tensor.shape[0] != samples or tensor.dtype == torch.bool:

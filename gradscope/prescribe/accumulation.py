@@ -20,11 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradscope.batches import Batch
+from gradscope.batches import Batch, sample_count
 from gradscope.borrow import seeded
 from gradscope.prescribe._rehearsal import Rehearsal
 from gradscope.prescribe._remedy import advice
-from gradscope.prescribe._task import sample_count
 from gradscope.prescribe._training import Hooks, trainable
 
 BATCHES = 32
@@ -64,7 +63,7 @@ def accumulation(rehearsal: Rehearsal) -> dict[str, Any]:
     if rate is None or not rehearsal.is_affordable or not arena.task.is_real:
         return {}
     batches = arena.batches(arena.seeds[-1])[:BATCHES]
-    sizes = {sample_count(batch) for batch in batches}
+    sizes = {sample_count(batch.args, batch.kwargs) for batch in batches}
     if len(batches) < BATCHES or len(sizes) > 1 or sizes == {0}:
         return {}
     kept: list[nn.Module] = []
