@@ -29,11 +29,9 @@ def _affine(step: Any, incoming: Incoming) -> Derivative | None:
     """Linear layers and convolutions: the same call without its bias."""
     if incoming[0] is None or any(t is not None for t in incoming[1:]):
         return None
-    input_, weight, _, *rest = (*step.args, None)[: max(len(step.args), 3)]
-    kwargs = {k: v for k, v in step.kwargs.items() if k != "bias"}
-    if input_ is None or weight is None:
-        return None
-    function = step.function
+    given = {**dict(zip(("input", "weight", "bias"), step.args, strict=False)), **step.kwargs}
+    weight, rest, function = given.pop("weight"), step.args[3:], step.function
+    kwargs = {name: value for name, value in given.items() if name not in ("input", "bias")}
     return lambda tangents: function(tangents[0], weight, None, *rest, **kwargs)
 
 
