@@ -51,10 +51,11 @@ def indented(lines: Sequence[str], by: int = 1) -> str:
 
 
 def names(layers: Sequence[str], *, most: int = 3) -> str:
-    """Layer names in a sentence; beyond a few, the first and how many more."""
+    """Layer names in a sentence, numbers as "layers 2, 4"; beyond a few, the first and how many more."""
+    kind = ("layer " if len(layers) == 1 else "layers ") if layers and layers[0].isdigit() else ""
     if len(layers) <= most:
-        return ", ".join(layers)
-    return f"{', '.join(layers[:most])} and {len(layers) - most} more"
+        return kind + ", ".join(layers)
+    return f"{kind}{', '.join(layers[:most])} and {len(layers) - most} more"
 
 
 def _pattern(name: str) -> str:

@@ -21,7 +21,7 @@ from gradscope.prescribe._rehearsal import Rehearsal, as_good_as
 from gradscope.prescribe._remedy import advice
 from gradscope.prescribe._training import Hooks, final
 
-LOSS_SCALES = (2.0**16, 2.0**12, 2.0**8, 1.0)
+LOSS_SCALES = (2**16, 2**12, 2**8, 1)
 
 
 @advice

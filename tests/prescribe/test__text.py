@@ -69,3 +69,5 @@ def test_a_program_imports_what_it_uses() -> None:
 def test_long_lists_of_names_are_cut() -> None:
     assert names(["a", "b", "c"]) == "a, b, c"
     assert names(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert names(["2"]) == "layer 2"
+    assert names(["2", "4", "6", "8"]) == "layers 2, 4, 6 and 1 more"

@@ -101,7 +101,7 @@ def test_a_harmful_initialization_is_rejected_by_the_trial() -> None:
     assert found.after["GS201_findings"].value == 0, "the measurement alone would have accepted it"
     assert not found.accepted
     assert found.trial is not None
-    assert "in 0 of 3 seeds" in found.note
+    assert "in none of 3 seeds" in found.note
 
 
 @pytest.mark.parametrize(("remedy", "reason"), [("broken", "no_such_layer"), ("no-model", "left a NoneType")])
