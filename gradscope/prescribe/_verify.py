@@ -124,7 +124,8 @@ class Verifier:
         wins = sum(end <= self.to_win(loss) for end, loss in zip(outcome.finals, idle, strict=False))
         seeds = len(self.arena.seeds)
         is_accepted = wins >= math.ceil(2 / 3 * seeds)
-        note = f"at least {gain:.0%} less loss than without it in {wins or 'none'} of {seeds} seeds, on {self.arena.words}"
+        saved = f"at least {gain:.0%} less loss than without it"
+        note = f"{saved} in {wins or 'none'} of {seeds} seeds, on {self.arena.words}"
         verification = replace(attempt.verification, accepted=is_accepted, trial=outcome.trial(), note=note)
         return Attempt(verification, attempt.left, outcome=outcome)
 
