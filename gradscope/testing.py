@@ -93,10 +93,10 @@ def _message(report: Report, failing: Sequence[Finding], call: str) -> str:
     named = {name for finding in ordered for name in finding.layers}
     verdict, seed = report.verdict, report.subject.seed
     lines = [
-        _headline(ordered[0]),
+        _headline(report, ordered[0]),
         f"{len(ordered)} of {len(report.findings)} findings fail; they name {len(named)} of "
         f"{report.coverage.layers} layers. Seed {seed}, verdict: {verdict.label}, risk {verdict.risk:.2f}.",
-        *(f"  {_headline(finding)}" for finding in ordered[1:_SHOWN]),
+        *(f"  {_headline(report, finding)}" for finding in ordered[1:_SHOWN]),
         *([f"  and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else []),
         f"What it means: gradscope explain {ordered[0].code}",
         f"Reproduce: gradscope.analyze({call}, seed={seed})",
@@ -104,9 +104,9 @@ def _message(report: Report, failing: Sequence[Finding], call: str) -> str:
     return "\n".join(lines)
 
 
-def _headline(finding: Finding) -> str:
+def _headline(report: Report, finding: Finding) -> str:
     """`GS201 vanishing-gradient at layers.0 and 29 more: slope -0.26 [-0.27, -0.25], limit -0.1 decades per layer`."""
-    where = f" at {finding.layers[0]}" if finding.layers else ""
+    where = "".join(f" at {label}" for label in report.labels(finding.layers[:1]))
     others = f" and {len(finding.layers) - 1} more" if len(finding.layers) > 1 else ""
     numbers = [f"{name.replace('_', ' ')} {value}" for name, value in finding.evidence.items()]
     if finding.threshold:

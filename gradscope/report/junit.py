@@ -5,7 +5,6 @@ from __future__ import annotations
 from xml.etree import ElementTree as Tree
 
 from gradscope.report._format import output_format
-from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._words import estimate, number, risk, some
@@ -44,7 +43,7 @@ def junit(report: Report, look: Look) -> str:
 
 
 def _details(report: Report, finding: Finding, look: Look) -> str:
-    lines = [f"layers: {some([look.clean(name) for name in labels(report, finding)])}"] if finding.layers else []
+    lines = [f"layers: {some([look.clean(name) for name in report.labels(finding.layers)])}"] if finding.layers else []
     lines += [f"{name}: {estimate(value)}" for name, value in finding.evidence.items()]
     if finding.threshold:
         lines.append(f"limit: {number(finding.threshold.value)} {finding.threshold.unit}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradscope.report._format import output_format
-from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._theory import beside, facts
@@ -40,7 +39,7 @@ def _findings(report: Report, look: Look) -> Iterator[str]:
         return
     yield from ("", "| | finding | layers | evidence | limit |", "|---|---|---|---|---|")
     for f in worst_first(report.findings):
-        layers = _plain(some([look.clean(name) for name in labels(report, f)]), look)
+        layers = _plain(some([look.clean(name) for name in report.labels(f.layers)]), look)
         evidence = "<br>".join(f"{_plain(name, look)} {estimate(value)}" for name, value in f.evidence.items())
         limit = f"{number(f.threshold.value)} {_plain(f.threshold.unit, look)}" if f.threshold else ""
         what = f"**{f.code} {f.name}**<br>{_plain(f.message, look)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,11 @@ class Report:
     def coverage(self) -> Coverage:
         """How much of the model was seen."""
         return self.profile.coverage
+
+    def labels(self, names: Iterable[str]) -> list[str]:
+        """Names of layers and parameters as a sentence has them: a layer that is only a number with its type."""
+        layers = self.profile.by_name
+        return [layers[name].label if name in layers else name for name in names]
 
     def to_json(self) -> str:
         """The JSON document of schema_version 1; `gradscope.schema.document` says what it holds."""

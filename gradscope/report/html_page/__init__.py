@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gradscope.report import _words
 from gradscope.report._format import output_format
 from gradscope.report._isometry import isometry
-from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._scale import depth_layers, rms
@@ -42,7 +40,6 @@ def html_page(report: Report, look: Look) -> str:
         "some": _words.some,
         "risk": _words.risk,
         "conditions": _words.conditions,
-        "labels": partial(labels, report),
         "rms": rms,
         "curve": curve,
         "peak": peak,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from gradscope.report._labels import labels
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._words import count, estimate, number, some
@@ -49,7 +48,7 @@ def _one(report: Report, finding: Finding, look: Look) -> Iterator[RenderableTyp
     yield paragraph(look.clean(finding.message))
     rows: list[tuple[str | Text, ...]] = []
     if finding.layers:
-        names = [look.clean(name) for name in labels(report, finding)]
+        names = [look.clean(name) for name in report.labels(finding.layers)]
         where = Text(some(names))
         where.append(f"  {look.clean(finding.source)}" if finding.source else "", "dim")
         rows.append(("layers" if len(names) > 1 else "layer", where))

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from gradscope.report import render
-from gradscope.report._labels import labels
 from gradscope.schema import Report
 from tests.report import fixtures
 
@@ -24,7 +23,7 @@ def numbered() -> Report:
 
 def test_only_a_number_gets_its_type() -> None:
     report = numbered()
-    assert labels(report, report.findings[0]) == ["3 (Linear)", "0.2 (Linear)", "layers.4", "3.weight"]
+    assert report.labels(NAMES) == ["3 (Linear)", "0.2 (Linear)", "layers.4", "3.weight"]
 
 
 @pytest.mark.parametrize("form", ["terminal", "html", "markdown", "junit"])
