@@ -20,7 +20,7 @@ from gradscope.measure._dependence import output_noise, own_share
 from gradscope.measure._growth import prefix_gains
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
-from gradscope.measure._operators import Trace, block_spectra, network_spectrum
+from gradscope.measure._operators import Trace, block_spectra, network_spectrum, separate_samples
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.measure._reach import reachable_loss
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
@@ -89,7 +89,9 @@ def profile(
         parameters = parameter_profiles(subject.model, gradients)
         del run, output, gradients
         report("jacobians", 0.6)
-        spectra, growth, blocks, more = _jacobians(subject, capture, config, batch) if has_spectra else ({}, {}, (), ())
+        spectra, growth, blocks, more = (
+            _jacobians(subject, capture, config, batch, start["own_share"]) if has_spectra else ({}, {}, (), ())
+        )
     layers = tuple(_with_growth(layer, growth) for layer in layers)
     parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
     network = {
@@ -172,7 +174,7 @@ def _squared_norm(layer: LayerProfile) -> float:
 
 
 def _jacobians(
-    subject: Subject, capture: Capture, config: Config, batch: int
+    subject: Subject, capture: Capture, config: Config, batch: int, own: Estimate
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """Jacobians of network, prefixes and blocks on a few samples; attention on the kernel with second derivatives."""
     small = _first_samples(subject, batch, config.operator_samples)
@@ -182,9 +184,14 @@ def _jacobians(
             with trace:
                 graph, run = capture(small, trace, keep_edges=True)
             seed = subject.info.seed
-            network = network_spectrum(graph, run, trace, config, seed)
+            samples = min(batch, config.operator_samples)
+            if own.is_known:
+                separate = samples if own.value == 1 else None
+            else:
+                separate = separate_samples(graph, run, trace, samples, seed)
+            network = network_spectrum(graph, run, trace, config, seed, separate)
             growth = prefix_gains(graph, run, trace, config, seed)
-            blocks, gaps = block_spectra(graph, run, trace, config, seed)
+            blocks, gaps = block_spectra(graph, run, trace, config, seed, separate)
         finally:
             trace.release()
     norm = network["jacobian_spectral_norm"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ class JacobianOperator:
     output_like: Tensor
     input_likes: Sequence[Tensor]
     replay: Callable[[tuple[Tensor, ...]], Tensor] | None
+    samples: int | None = None  # of the first dimension of all tensors, where the Jacobian is one operator for each
     _first: tuple[tuple[Tensor, ...], Tensor] | None = None
     _is_checked: bool = False
     _tangent: tuple[Tensor, list[Tensor | None]] | None = None
@@ -48,9 +50,11 @@ class JacobianOperator:
         )
         if self._first is not None and not self._is_checked:
             v, image = self._first
-            back, forth = sum(_dot(g, x) for g, x in zip(pulled, v, strict=True)), _dot(u, image)
-            if not math.isclose(back, forth, rel_tol=_AGREEMENT):
-                raise DisagreementError(f"<J^T u, v> = {back:.6g} but <u, J v> = {forth:.6g}")
+            forth = self._dots((u,), (image,))
+            for i, (back, there) in enumerate(zip(self._dots(pulled, v), forth, strict=True)):
+                if not math.isclose(back, there, rel_tol=_AGREEMENT):
+                    of_what = f" for sample {i}" if self.samples else ""
+                    raise DisagreementError(f"<J^T u, v> = {back:.6g} but <u, J v> = {there:.6g}{of_what}")
             self._is_checked = True
         return pulled
 
@@ -60,6 +64,22 @@ class JacobianOperator:
         if self._first is None:
             self._first = v, image
         return image
+
+    def has_samples(self, samples: int) -> bool:
+        """Whether all tensors have so many samples, two or more, in their first dimension."""
+        return samples > 1 and all(z.shape[:1] == (samples,) for z in (self.output_like, *self.input_likes))
+
+    def is_separate(self, seed: int) -> bool:
+        """Whether no output of the first sample depends on an input of the others; one backward pass."""
+        u = torch.zeros_like(self.output_like)
+        u[0] = torch.randn(u[0].shape, generator=torch.Generator().manual_seed(seed), dtype=u.dtype).to(u.device)
+        return not any(bool(z[1:].any()) for z in self.rmatvec(u))
+
+    def _dots(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[float]:
+        """Inner products, one for every sample."""
+        return sum(
+            (x * y).reshape(self.samples or 1, -1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)
+        ).tolist()  # type: ignore[union-attr]
 
     def _double_backward(self, v: tuple[Tensor, ...]) -> Tensor:
         if self._tangent is None:
@@ -73,10 +93,6 @@ class JacobianOperator:
         grads, vectors = zip(*pairs, strict=True)
         (found,) = torch.autograd.grad(grads, [u], vectors, retain_graph=True, allow_unused=True)
         return torch.zeros_like(self.output_like) if found is None else found.detach()
-
-
-def _dot(a: Tensor, b: Tensor) -> float:
-    return torch.dot(a.flatten(), b.flatten()).item()
 
 
 class Trace(Recording):
@@ -119,30 +135,47 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
     ]
 
 
-def network_spectrum(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int) -> dict[str, Estimate]:
-    """The Jacobian from the roots to the main output: largest singular value, rms gain, stable rank, log spread."""
+def separate_samples(graph: LayerGraph, run: Run, trace: Trace, samples: int, seed: int) -> int | None:
+    """`samples`, if the Jacobian of the network is seen to be one operator for each of them; one backward pass."""
+    sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
+    if not sources or not ends or ends[0] in sources:
+        return None
+    likes = [trace.outputs[i][0].detach() for i in sources]
+    target = trace.outputs[ends[0]][0].detach()
+    operator = JacobianOperator(run.edges[ends[0]], [run.edges[i] for i in sources], target, likes, None)
+    return samples if operator.has_samples(samples) and operator.is_separate(seed) else None
+
+
+def network_spectrum(
+    graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int, samples: int | None = None
+) -> dict[str, Estimate]:
+    """The Jacobian from the roots to the main output: largest singular value, rms gain, stable rank, log spread.
+
+    Args:
+        samples: of the first dimension, where no sample depends on another.
+    """
     sources = roots(graph, run)
     ends = [i for i in graph.outputs if i in run.edges]
     if not sources or not ends or ends[0] in sources:
         unknown = Estimate.unknown("no differentiable path from an input to the output")
         return {"jacobian_spectral_norm": unknown, "jacobian_rms_gain": unknown}
     iterations, probes = effort(trace, config)
-    norm, gain, more = _spectrum(run, sources, ends[0], trace, iterations, config, seed, probes)
+    norm, gain, more = _spectrum(run, sources, ends[0], trace, iterations, config, seed, samples, probes)
     named = {"jacobian_spectral_norm": norm, "jacobian_rms_gain": gain}
     return named | {f"jacobian_{name}": value for name, value in more.items()}
 
 
 def effort(trace: Trace, config: Config) -> tuple[int, int]:
     """How many steps a run over the network may take, and from how many start vectors: few for a large one."""
-    product = 2 * sum(tensor.numel() for tensor, _ in trace.outputs.values())  # there and back
-    iterations = min(config.network_iterations_most, int(config.network_work / max(1, product)))
+    step = 2 * sum(tensor.numel() for tensor, _ in trace.outputs.values())  # there and back
+    iterations = min(config.network_iterations_most, int(config.network_work / max(1, step)))
     iterations = max(config.network_iterations, iterations)
-    affordable = config.network_probes * iterations * product <= config.network_work
+    affordable = config.network_probes * iterations * step <= config.network_work
     return iterations, config.network_probes if affordable else 1
 
 
 def block_spectra(
-    graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int
+    graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int, samples: int | None = None
 ) -> tuple[tuple[BlockProfile, ...], tuple[Gap, ...]]:
     """The same for every block, from its entry to its merge."""
     profiles, gaps = [], []
@@ -151,7 +184,7 @@ def block_spectra(
         if block.entry not in run.edges or block.exit not in run.edges:
             profiles.append(BlockProfile(block))
             continue
-        norm, gain, _ = _spectrum(run, [block.entry], block.exit, trace, iterations, config, seed)
+        norm, gain, _ = _spectrum(run, [block.entry], block.exit, trace, iterations, config, seed, samples)
         if not norm.is_known:
             gaps.append(Gap(f"block {block.name}", norm.method))
         profiles.append(BlockProfile(block, norm, gain))
@@ -166,9 +199,13 @@ def _spectrum(
     iterations: int,
     config: Config,
     seed: int,
+    samples: int | None,
     probes: int = 1,
 ) -> tuple[Estimate, Estimate, dict[str, Estimate]]:
-    """(spectral norm, rms gain, more by name) of the Jacobian from the sources to the end."""
+    """(spectral norm, rms gain, more by name) of the Jacobian from the sources to the end.
+
+    Where it is said to be one operator for each of some samples, the products are checked for each, too.
+    """
     generator = torch.Generator().manual_seed(seed)
     likes = [trace.outputs[i][0].detach() for i in sources]
     target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
@@ -182,9 +219,11 @@ def _spectrum(
         return drawn[0] if is_wide else drawn
 
     starts = [start() for _ in range(probes)]
+    whole = JacobianOperator(run.edges[end], [run.edges[i] for i in sources], target, likes, None)
+    ways = (samples, None) if samples is not None and whole.has_samples(samples) else (None,)
     failures = []
-    for replay in (trace.replay(sources, end), None):
-        operator = JacobianOperator(run.edges[end], [run.edges[i] for i in sources], target, likes, replay)
+    for replay, way in product((trace.replay(sources, end), None), ways):
+        operator = replace(whole, replay=replay, samples=way)
         sides = (operator.rmatvec, operator.matvec) if is_wide else (operator.matvec, operator.rmatvec)
         try:
             found = operator_spectrum(
@@ -195,6 +234,7 @@ def _spectrum(
                 tolerance=config.spectral_tolerance,
                 probability=1 - config.confidence,
                 iterations=iterations,
+                samples=operator.samples,
             )
         except (
             RuntimeError,

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from gradscope.spectra import convolve
 
 Incoming = list[Any]  # a tangent, or None, for each tensor that was read
 Derivative = Callable[[Incoming], Any]
@@ -33,6 +36,32 @@ def _affine(step: Any, incoming: Incoming) -> Derivative | None:
     weight, rest, function = given.pop("weight"), step.args[3:], step.function
     kwargs = {name: value for name, value in given.items() if name not in ("input", "bias")}
     return lambda tangents: function(tangents[0], weight, None, *rest, **kwargs)
+
+
+def _convolution(step: Any, incoming: Incoming) -> Derivative | None:
+    """conv2d of images by a constant weight, made ready for many tangents."""
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    given = {**dict(zip(names, step.args, strict=False)), **step.kwargs}
+    x, weight = given.pop("input"), given.pop("weight").detach()
+    given.pop("bias", None)
+    if incoming[0] is None or any(t is not None for t in incoming[1:]):
+        return None
+    apply = convolve(x, weight, **given)
+    return lambda tangents: apply(tangents[0])
+
+
+def _max_pooled(step: Any, incoming: Incoming) -> Derivative | None:
+    """max_pool2d: the tangents of the entries that won."""
+    if len(incoming) != 1 or not step.args or len(step.writes) != 1:
+        return None
+    _, winners = F.max_pool2d_with_indices(step.args[0].detach(), *step.args[1:], **step.kwargs)
+    flat = winners.flatten(-2)
+    return lambda tangents: tangents[0].flatten(-2).gather(-1, flat).view(winners.shape)
+
+
+def _cut(step: Any, incoming: Incoming) -> Derivative:
+    """What is detached depends on nothing."""
+    return lambda tangents: [None]
 
 
 def _sum(sign: float) -> Rule:
@@ -206,7 +235,7 @@ _LINEAR = (
     "repeat_interleave avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
     "pad pixel_shuffle flip roll unfold cumsum index_select tril triu type_as"
 )
-_AFFINE = "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
+_AFFINE = "linear conv1d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
 _ELEMENTWISE = (
     "gelu silu tanh sigmoid elu selu celu leaky_relu mish softplus hardswish hardtanh relu6 exp log sqrt rsqrt abs erf "
     "sin cos square hardsigmoid softsign logsigmoid pow __pow__ reciprocal"
@@ -219,6 +248,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("add", "add_", "__add__", "__radd__", "__iadd__"), _sum(1.0)),
     **dict.fromkeys(("sub", "sub_", "__sub__", "__rsub__", "__isub__"), _sum(-1.0)),
     **dict.fromkeys(("mul", "__mul__", "__rmul__", "matmul", "__matmul__", "bmm", "mm"), _product),
+    "conv2d": _convolution,
+    "max_pool2d": _max_pooled,
+    "detach": _cut,
     "softmax": _softmax,
     "addmm": _bias_and_product,
     "scaled_dot_product_attention": _attention,

@@ -21,12 +21,14 @@ from gradscope.spectra._rules import RULES, rule, rule_of
 from gradscope.spectra._spectrum import LayerSpectrum, gap
 from gradscope.spectra._sweep import Sweep
 from gradscope.spectra._together import solve_together
+from gradscope.spectra.convolution import convolve
 
 __all__ = [
     "RULES",
     "LayerSpectrum",
     "LogDensity",
     "Sweep",
+    "convolve",
     "layer_density",
     "layer_spectrum",
     "log_density",

@@ -26,10 +26,15 @@ def solve_many(systems: GramSystems, start: Tensor, goal: Goal, *, columns: int)
         goal: when a system has settled; the failure probability is shared among the systems.
         columns: entries of the input of one operator.
     """
+    norm, runs = solve_largest(OneSided(systems, start), start, goal)
+    return norm, rms_gain(runs, columns=columns, ceiling=norm.high, method="hutchinson")
+
+
+def solve_largest(steps: Steps, start: Tensor, goal: Goal) -> tuple[Estimate, list[Bidiagonal]]:
+    """Spectral norm of the block-diagonal operator of all systems, and the runs: of a system dropped, a short one."""
     iteration = _Iteration.of(start, goal)
-    is_finished = iteration.run(OneSided(systems, start), is_maximum_wanted=True)
-    norm = largest_estimate(iteration.estimates(is_finished))
-    return norm, rms_gain(iteration.runs, columns=columns, ceiling=norm.high, method="hutchinson")
+    is_finished = iteration.run(steps, is_maximum_wanted=True)
+    return largest_estimate(iteration.estimates(is_finished)), iteration.runs
 
 
 def solve_each(systems: Systems, start: Tensor, goal: Goal) -> list[Estimate]:

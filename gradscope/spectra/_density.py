@@ -59,19 +59,29 @@ class LogDensity:
         return float(points[order][min(np.searchsorted(reached, share), len(points) - 1)])
 
 
-def log_density(runs: Sequence[Bidiagonal]) -> LogDensity | None:
-    """The density that runs of one operator from independent vectors tell; None where it is zero or not finite."""
+def log_density(probes: Sequence[Sequence[Bidiagonal]]) -> LogDensity | None:
+    """The density that runs from independent vectors tell; None where the operator is zero or not finite.
+
+    Args:
+        probes: for every random start vector one run, or one for each of several diagonal blocks of equal shape.
+    """
     found = []
-    for run in runs:
-        if not run.is_finite or run.low() == 0:
+    for runs in probes:
+        if not all(run.is_finite for run in runs) or not any(run.low() for run in runs):
             return None
-        alphas, betas = np.asarray(run.alphas), np.asarray(run.betas[: len(run) - 1])
-        diagonal = alphas**2
-        diagonal[1:] += betas**2
-        squares, vectors = eigh_tridiagonal(diagonal, alphas[:-1] * betas)
-        values = np.sqrt(np.clip(squares, 0, None))
-        found.append((np.log(np.maximum(values, FLOOR * values[-1])), vectors[0] ** 2))
+        values, weights = zip(*map(_quadrature, runs), strict=True)
+        values = np.concatenate(values)
+        found.append((np.log(np.maximum(values, FLOOR * values.max())), np.concatenate(weights) / len(runs)))
     return LogDensity(tuple(found))
+
+
+def _quadrature(run: Bidiagonal) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values of the bidiagonal matrix and the weights of the start vector in them."""
+    alphas, betas = np.asarray(run.alphas), np.asarray(run.betas[: len(run) - 1])
+    diagonal = alphas**2
+    diagonal[1:] += betas**2
+    squares, vectors = eigh_tridiagonal(diagonal, alphas[:-1] * betas)
+    return np.sqrt(np.clip(squares, 0, None)), vectors[0] ** 2
 
 
 def layer_density(call: LayerCall, sweep: Sweep, *, probes: int = 4, steps: int = 24) -> LogDensity | None:
@@ -93,7 +103,7 @@ def layer_density(call: LayerCall, sweep: Sweep, *, probes: int = 4, steps: int 
         forth, back = back, forth
     goal = fixed(steps)
     starts = (sweep.start(min(operator.rows, operator.columns), like=inputs[0]) for _ in range(probes))
-    return log_density([_lanczos.solve(forth, back, start, goal)[0] for start in starts])
+    return log_density([[_lanczos.solve(forth, back, start, goal)[0]] for start in starts])
 
 
 def _over(values: Sequence[float], least: float = -math.inf) -> Estimate:

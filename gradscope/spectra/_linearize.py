@@ -91,22 +91,29 @@ def differentiable(output: Any) -> list[Tensor]:
 
 
 class Packing:
-    """Several tensors as one flat real vector."""
+    """Several tensors as one flat real vector, or as one for every sample of their first dimension.
 
-    def __init__(self, like: Sequence[Tensor]) -> None:
+    Args:
+        like: tensors of the shapes that are packed.
+        samples: rows of the packed matrix; None for a vector.
+    """
+
+    def __init__(self, like: Sequence[Tensor], samples: int | None = None) -> None:
         self.shapes = [t.shape for t in like]
         self.is_complex = [t.is_complex() for t in like]
-        self.sizes = [t.numel() * (2 if t.is_complex() else 1) for t in like]
+        self.lead = () if samples is None else (samples,)
+        self.sizes = [t.numel() * (2 if t.is_complex() else 1) // (samples or 1) for t in like]
         self.size = sum(self.sizes)
 
     def pack(self, values: Sequence[Tensor]) -> Tensor:
         """Concatenate; a complex tensor becomes its real and imaginary parts."""
-        flat = [(torch.view_as_real(v.resolve_conj()) if v.is_complex() else v).reshape(-1) for v in values]
-        return flat[0] if len(flat) == 1 else torch.cat(flat)
+        real = [torch.view_as_real(v.resolve_conj()) if v.is_complex() else v for v in values]
+        flat = [v.reshape(*self.lead, -1) for v in real]
+        return flat[0] if len(flat) == 1 else torch.cat(flat, -1)
 
     def unpack(self, vector: Tensor) -> list[Tensor]:
         """The inverse of `pack`."""
-        parts = vector.split(self.sizes)
+        parts = vector.split(self.sizes, -1)
         return [
             torch.view_as_complex(p.reshape(*s, 2).contiguous()) if c else p.reshape(s)
             for p, s, c in zip(parts, self.shapes, self.is_complex, strict=True)

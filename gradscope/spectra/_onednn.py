@@ -32,12 +32,16 @@ def packed_convolution(
     rows = list(zip(size, kernel, stride, padding, dilation, strict=True))
     output = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows]
     rest = [n - ((m - 1) * s - 2 * p + d * (k - 1) + 1) for m, (n, k, s, p, d) in zip(output, rows, strict=True)]
-    source, target = [1, weight.shape[1] * groups, *size], [1, weight.shape[0], *output]
-    forth = onednn._reorder_convolution_weight(weight, padding, stride, dilation, groups, source)
+    target = [1, weight.shape[0], *output]
+    matvec = packed_forward(
+        weight,
+        [1, weight.shape[1] * groups, *size],
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
     back = onednn._reorder_convolution_transpose_weight(weight, padding, rest, stride, dilation, groups, target)
-
-    def matvec(v: Tensor) -> Tensor:
-        return onednn._convolution_pointwise(v, forth, None, padding, stride, dilation, groups, "none", [], "")
 
     def rmatvec(u: Tensor) -> Tensor:
         return onednn._convolution_transpose_pointwise(
@@ -45,3 +49,16 @@ def packed_convolution(
         )
 
     return matvec, rmatvec
+
+
+def packed_forward(
+    weight: Tensor, shape: Sequence[int], *, stride: list[int], padding: list[int], dilation: list[int], groups: int
+) -> Matvec:
+    """The convolution of images of this shape, (samples, channels, height, width), without a bias."""
+    onednn = torch.ops.mkldnn
+    packed = onednn._reorder_convolution_weight(weight, padding, stride, dilation, groups, list(shape))
+
+    def matvec(v: Tensor) -> Tensor:
+        return onednn._convolution_pointwise(v, packed, None, padding, stride, dilation, groups, "none", [], "")
+
+    return matvec

@@ -7,11 +7,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+_ROW = 4096  # entries that are summed at once
 _ROUNDING = 1e-6  # of float32 products, relative to the largest squared coefficient of a system
 
 
 class Systems(Protocol):
-    """Operators of equal shape, one a row; both products return a fresh tensor."""
+    """Operators of equal shape, one a row."""
 
     def matvec(self, v: Tensor) -> Tensor:
         """(systems, columns) -> (systems, rows)."""
@@ -77,10 +78,10 @@ class TwoSided:
     def advance(self) -> tuple[list[float], list[float]]:
         w = self.systems.matvec(self._v)
         self.rows = w.shape[1]
-        w = w if self._u is None else w.addcmul_(self._beta, self._u, value=-1)
+        w = w.clone() if self._u is None else torch.addcmul(w, self._beta, self._u, value=-1)
         alpha = _lengths(w)
         self._u = _divide(w, alpha)
-        w = self.systems.rmatvec(self._u).addcmul_(alpha, self._v, value=-1)
+        w = torch.addcmul(self.systems.rmatvec(self._u), alpha, self._v, value=-1)
         self._beta = _lengths(w)
         self._v = _divide(w, self._beta)
         return alpha.flatten().tolist(), self._beta.flatten().tolist()
@@ -132,7 +133,13 @@ class OneSided:
 
 
 def _lengths(vectors: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    """Row by row, (systems, 1); a long one is summed in parts, since float32 would lose digits."""
+    whole = vectors.shape[1] // _ROW * _ROW
+    if not whole or not vectors.is_contiguous():
+        return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    parts = torch.linalg.vector_norm(vectors[:, :whole].unflatten(1, (-1, _ROW)), dim=2)
+    rest = torch.linalg.vector_norm(vectors[:, whole:], dim=1, keepdim=True)
+    return torch.linalg.vector_norm(torch.cat((parts, rest), 1), dim=1, keepdim=True)
 
 
 def _divide(vectors: Tensor, lengths: Tensor) -> Tensor:

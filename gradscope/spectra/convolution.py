@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._matrix import matrix_norm, real
-from gradscope.spectra._onednn import is_available, packed_convolution
+from gradscope.spectra._onednn import is_available, packed_convolution, packed_forward
 from gradscope.spectra._rules import argument, is_constant, is_generated, name_of, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
@@ -94,6 +95,17 @@ def _spectrum(
     norm, squared = sweep.solved(weight, ("convolution", shape), lambda: _solve(real(weight), shape, sweep))
     samples = 1 if x.ndim < weight.ndim else x.shape[0]
     return spectrum(norm, Estimate.exact(math.sqrt(squared * samples / x.numel())), x.numel())
+
+
+def convolve(
+    x: Tensor, weight: Tensor, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> _lanczos.Matvec:
+    """x -> conv2d(x, weight) for tensors like `x`, to be applied many times."""
+    shape = _geometry(tuple(x.shape[2 - weight.ndim :]), weight, stride, padding, dilation, groups)
+    if x.ndim < weight.ndim or any(shape.surplus) or not is_available(weight):
+        return lambda v: F.conv2d(v, weight, None, stride, padding, dilation, groups)
+    options = {"stride": list(shape.stride), "padding": list(shape.padding), "dilation": list(shape.dilation)}
+    return packed_forward(weight, x.shape, **options, groups=groups)
 
 
 def _geometry(size: tuple[int, ...], weight: Tensor, stride, padding, dilation, groups: int) -> Geometry:

@@ -14,7 +14,7 @@ from torch import nn
 
 from gradscope import capture
 from gradscope.borrow import borrowed
-from gradscope.measure._operators import JacobianOperator, Trace, roots
+from gradscope.measure._operators import JacobianOperator, Trace, roots, separate_samples
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import Sweep, layer_spectrum, operator_spectrum
 from tests.benchmarks import _spectra_convolutions, _spectra_layers
@@ -155,7 +155,12 @@ def network_norm(examined: Any, seed: int, tolerance: float = 1e-2, **options: A
             likes = [trace.outputs[i][0].detach() for i in sources]
             target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
             operator = JacobianOperator(
-                run.edges[end], [run.edges[i] for i in sources], target, likes, trace.replay(sources, end)
+                run.edges[end],
+                [run.edges[i] for i in sources],
+                target,
+                likes,
+                trace.replay(sources, end),
+                separate_samples(graph, run, trace, len(target), seed),
             )
             start = torch.randn(target.shape, generator=torch.Generator().manual_seed(seed))
             found = operator_spectrum(
@@ -163,6 +168,7 @@ def network_norm(examined: Any, seed: int, tolerance: float = 1e-2, **options: A
                 operator.matvec,
                 start,
                 columns=columns,
+                samples=operator.samples,
                 tolerance=tolerance,
                 probability=FAILURE,
                 **options,

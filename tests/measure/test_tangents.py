@@ -32,8 +32,10 @@ def attention(x: Tensor) -> Tensor:
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "linear": lambda x: F.linear(x, WEIGHT, VECTOR),
+    "linear by name": lambda x: F.linear(input=x, weight=WEIGHT, bias=VECTOR),
     "addmm": lambda x: torch.addmm(VECTOR, x, WEIGHT),
     "convolution": lambda x: F.conv1d(x.unsqueeze(-1).expand(-1, -1, 5), KERNEL, VECTOR, padding=1),
+    "image convolution": lambda x: F.conv2d(x.view(4, 2, 3, 1).repeat(1, 1, 1, 4), KERNEL.view(6, 2, 3, 3), padding=1),
     "arithmetic": lambda x: 3 - torch.add(x, x * VECTOR, alpha=2) / (1 + x * x) - (x - 1) * (2 * x),
     "same tensor twice": lambda x: x + x - 2 * x * x,
     "broadcast sum": lambda x: x.sum(1, keepdim=True) + x + VECTOR,
@@ -45,6 +47,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "batch norm in eval mode": lambda x: F.batch_norm(x, VECTOR, VECTOR**2 + 1, VECTOR),
     "views": lambda x: torch.cat([x.view(2, 2, 6).transpose(0, 1)[1:], x.reshape(2, 2, 6)[:1]]).flatten(1),
     "pooling": lambda x: F.max_pool1d(x.unsqueeze(1), 2) + F.adaptive_avg_pool1d(x.unsqueeze(1), 3),
+    "largest of images": lambda x: F.max_pool2d(x.view(2, 2, 3, 2).repeat(1, 1, 2, 3), 3, 2, padding=1, ceil_mode=True),
     "log softmax": lambda x: F.log_softmax(x @ WEIGHT, -1),
     "in place": in_place,
     "attention": attention,
@@ -92,3 +95,17 @@ def test_attention_with_dropout_refuses_to_draw_a_new_mask() -> None:
 
     with pytest.raises(NotImplementedError, match="new mask"):
         Replay(recording.steps, output)({id(leaf): leaf.detach()})
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_in_single_precision_keeps_its_stride_and_groups(stride: int, groups: int) -> None:
+    x, v = random(2, 4, 9, 7), random(2, 4, 9, 7, seed=9)
+    weight = random(6, 4 // groups, 3, 3, seed=5)
+    leaf = x.clone().requires_grad_()
+    with Recording() as recording:
+        output = F.conv2d(leaf, weight, random(6), stride=stride, padding=(1, 0), dilation=2, groups=groups)
+    replayed = Replay(recording.steps, output)({id(leaf): v.to(memory_format=torch.channels_last)})
+
+    expected = F.conv2d(v, weight, None, stride, (1, 0), 2, groups)
+    torch.testing.assert_close(replayed, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,60 @@
+"""Jacobians of whole networks, where samples meet and where they do not."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradscope import capture
+from gradscope.borrow import borrowed
+from gradscope.config import Config
+from gradscope.measure._operators import Trace, network_spectrum, separate_samples
+from gradscope.schema import Estimate
+from tests.reference import dense_jacobian
+from tests.subjects import random, subject
+
+
+class Shifted(nn.Module):
+    """Every sample hears from the one before it; the first hears from none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0.5 * torch.cat((torch.zeros_like(x[:1]), x[:-1]))
+
+
+def norm_of(model: nn.Module, x: Tensor, samples: int | None, *, training: bool) -> tuple[int | None, Estimate]:
+    examined, trace = subject(model, x, training=training), Trace()
+    with borrowed(model, training=training, seed=0):
+        try:
+            with trace:
+                graph, run = capture.graph(examined, trace, keep_edges=True)
+            found = separate_samples(graph, run, trace, len(x), 0)
+            config = Config(network_iterations=40, network_iterations_most=40)
+            return found, network_spectrum(graph, run, trace, config, 0, samples)["jacobian_spectral_norm"]
+        finally:
+            trace.release()
+
+
+def network() -> nn.Sequential:
+    torch.nn.init.normal_((first := nn.Linear(6, 8)).weight, generator=torch.Generator().manual_seed(1))
+    return nn.Sequential(first, nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 5))
+
+
+def test_samples_that_do_not_meet_are_found_and_give_the_same_norm() -> None:
+    model, x = network(), random(3, 6)
+    truth = torch.linalg.matrix_norm(dense_jacobian(model.double().eval(), x), 2).item()
+    model.float()
+    found, norm = norm_of(model, x, 3, training=False)
+    assert found == 3
+    assert norm.value == pytest.approx(truth, rel=1e-4)
+
+
+def test_samples_that_meet_in_batch_statistics_are_not_taken_for_separate_samples() -> None:
+    assert norm_of(network(), random(3, 6), None, training=True)[0] is None
+
+
+def test_a_leak_in_one_direction_is_noticed_by_the_products() -> None:
+    model, x = nn.Sequential(nn.Linear(6, 6), Shifted()), random(3, 6)
+    truth = torch.linalg.matrix_norm(dense_jacobian(model.double().eval(), x), 2).item()
+    model.float()
+    found, norm = norm_of(model, x, 3, training=False)
+    assert found == 3, "the first sample alone cannot tell"
+    assert norm.value == pytest.approx(truth, rel=1e-4)
