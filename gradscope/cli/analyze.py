@@ -13,6 +13,9 @@ from gradscope.cli._progress import progress
 from gradscope.report import FORMATS
 from gradscope.schema import SEVERITIES, Report
 
+_FORMATS = sorted(FORMATS.load())
+_PRECISION = click.Choice(["fp32", "bf16", "fp16"])
+
 
 @command
 @click.command()
@@ -26,7 +29,7 @@ from gradscope.schema import SEVERITIES, Report
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the configuration or a call.")
 @click.option("--optimizer", type=click.Choice(["sgd", "adam"]), help="What training will use.  [default: both tried]")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate of training.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Number format of training.")
+@click.option("--precision", type=_PRECISION, metavar="FORMAT", help="Number format of training: fp32, bf16, fp16.")
 @click.option("--trial-steps/--no-trial-steps", default=True, help="Take a few training steps on copies.")
 @click.option("--no-prescribe", is_flag=True, help="Do not look for remedies.")
 @click.option("--select", multiple=True, metavar="RULES", help="Only these codes (GS2: all that begin so) or names.")
@@ -34,11 +37,17 @@ from gradscope.schema import SEVERITIES, Report
 @click.option(
     "--fail-on",
     type=click.Choice([*SEVERITIES, "never"]),
+    metavar="SEVERITY",
     default="error",
     show_default=True,
-    help="Mildest severity that gives exit status 1.",
+    help=f"Mildest one that gives exit status 1: {', '.join(SEVERITIES)} or never.",
 )
-@click.option("--format", type=click.Choice(sorted(FORMATS.load())), help="What to print.  [default: terminal]")
+@click.option(
+    "--format",
+    type=click.Choice(_FORMATS),
+    metavar="NAME",
+    help=f"What to print: {', '.join(_FORMATS)}.  [default: terminal]",
+)
 @click.option(
     "-o",
     "--output",
@@ -86,12 +95,13 @@ def analyze(
 
     \b
     TARGET is one of
-      model.py                     a file with make_model(), build(), model
-                                   or one nn.Module class
-      model.py:Name(depth=30)      a function, class or object of the file
-      package.module:make(arg=1)   the same of an importable module
-      hf:gpt2, hf:config.json      built from its configuration, offline
-      timm:NAME, torchvision:NAME  where these packages are installed
+      model.py                  make_model(), build(), model
+                                or its one nn.Module class
+      model.py:Name(depth=30)   what the file calls so
+      package.module:make(k=1)  the same of a module
+      hf:gpt2, hf:config.json   from a configuration, offline
+      timm:NAME                 where timm is installed
+      torchvision:NAME          where torchvision is
 
     With --static the model is built without memory, and activations, gradients and gains are predicted from theory:
     `analyze hf:llama --set num_hidden_layers=126 --input 1,2048 --static` needs no weights and no accelerator.
