@@ -50,7 +50,7 @@ class _Span:
     overlap: Array
     distance: Array
 
-    def near(self) -> Array:
+    def near(self) -> Sources:
         """What a window and the next ones read: (windows, taps) positions from the first on."""
         steps, apart = self.sources[1:] - self.sources[:-1], self.sources[:, 1:] - self.sources[:, :-1]
         dilation = _first_of(steps[(self.sources[1:] >= 0) & (self.sources[:-1] >= 0)])

@@ -64,7 +64,7 @@ class Maxima:
 
 
 def sampled(
-    lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, taps: Sequence[Array]
+    lineage: Lineage, node: int, axes: Sequence[Axis], kernel: Array, taps: Sequence[NDArray[np.int64]]
 ) -> tuple[Maxima, Array]:
     """Draw a field as large as the window and its neighbours: its maxima, and the window's entries (samples, taps).
 
@@ -150,7 +150,7 @@ def _largest(values: Array, entries: NDArray[np.int64]) -> tuple[Array, NDArray[
     return np.take_along_axis(inside, rank[:, None], 1)[:, 0], entries[rank]
 
 
-def _entries(taps: Sequence[Array], window: Sequence[int], sides: Sequence[int]) -> NDArray[np.int64]:
+def _entries(taps: Sequence[NDArray[np.int64]], window: Sequence[int], sides: Sequence[int]) -> NDArray[np.int64]:
     """Flat positions in the field that one window reads."""
     positions = np.meshgrid(*(t[w] for t, w in zip(taps, window, strict=True)), indexing="ij")
     return np.sort(np.ravel_multi_index([p.ravel() for p in positions], tuple(sides)))

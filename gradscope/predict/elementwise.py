@@ -30,6 +30,12 @@ def elementwise(call: Call) -> Table:
     return by_hand.mapped(call.name, x, applied(x, run), call.given(1, "exponent"))
 
 
+@rule("log_sigmoid_forward")
+def log_sigmoid(call: Call) -> list[Table | None]:
+    """With a buffer for its backward pass."""
+    return [applied(call.args[0], torch.nn.functional.logsigmoid), None]
+
+
 @rule("glu")
 def gated(call: Call) -> Table:
     """One half times the sigmoid of the other."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array
+from gradscope.predict._combine import added, multiplied
+from gradscope.predict._fixed import table_of_value
 from gradscope.predict._pieces import bundled, concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
 from gradscope.predict._table import Change, Table, agreeing_average, change, constant, independent, refined, relabelled
@@ -33,7 +39,7 @@ def slice_(call: Call) -> Table:
     positions = range(size)[start:end:step]
     if step == 1:
         return taken(x, dim, positions.start, len(positions))
-    return _picked(x, dim, np.array(positions))
+    return picked(x, dim, np.array(positions))
 
 
 @rule("split", "chunk", "split_with_sizes", "unsafe_split", "unsafe_chunk", "tensor_split", "unsafe_split_with_sizes")
@@ -74,6 +80,8 @@ def pad(call: Call) -> Table:
     """A constant border, or a cut where a padding is negative."""
     x, padding = call.args[:2]
     value = float(call.given(2, "value", 0.0))
+    if value == -math.inf and min(padding) >= 0:
+        return _outside(x, call.shape, padding)
     for i in range(0, len(padding), 2):
         dim = len(x.dims) - 1 - i // 2
         before, after = padding[i], padding[i + 1]
@@ -81,8 +89,16 @@ def pad(call: Call) -> Table:
             x = taken(x, dim, max(0, -before), x.shape[dim] + min(0, before) + min(0, after))
         before, after = max(0, before), max(0, after)
         if before or after:
-            x = _bordered(x, dim, before, after, value)
+            x = bordered(x, dim, before, after, value)
     return x
+
+
+def _outside(x: Table, shape: tuple[int, ...], padding: Sequence[int]) -> Table:
+    """A border that no maximum takes; to anything but a maximum it is infinite."""
+    out = independent(shape, -math.inf, math.inf)
+    out.is_initial, out.parents, out.backward = x.is_initial, (x,), lambda gradient: [None]
+    out.notes["bordered"] = (x, {len(x.dims) - 1 - i // 2: padding[i] for i in range(0, len(padding), 2)})
+    return out
 
 
 @rule("index_select")
@@ -91,7 +107,7 @@ def index_select(call: Call) -> Table:
     x, dim, index = call.args
     if index.value is None:
         raise NoRule("an index that depends on data")
-    return _picked(x, dim % len(x.dims), index.value.numpy())
+    return picked(x, dim % len(x.dims), index.value.numpy())
 
 
 @rule("index")
@@ -106,7 +122,7 @@ def index(call: Call) -> Table:
         dim, positions = given[0][0], given[0][1].value
         if positions.dtype.is_floating_point is False and str(positions.dtype) == "torch.bool":
             positions = positions.nonzero().flatten()
-        out = _picked(x, dim, positions.reshape(-1).numpy())
+        out = picked(x, dim, positions.reshape(-1).numpy())
         return out if given[0][1].value.ndim else _dropped(out, dim)
     if is_lookup:
         return looked_up(x, given[0][1].value)
@@ -130,6 +146,20 @@ def _entries(x: Table, shape: tuple[int, ...]) -> Table:
     return out
 
 
+@rule("index_put")
+def overwrite(call: Call) -> Table:
+    """Entries under a constant mask replaced by one value for all."""
+    x, indices, values = call.args[:3]
+    mask = indices[0].value if len(indices) == 1 and indices[0] is not None else None
+    if mask is None or mask.dtype != torch.bool or call.given(3, "accumulate", False):
+        raise NoRule("positions that depend on data, or several of them")
+    if len(values.dims) > len(x.dims) - mask.dim():
+        raise NoRule("a value of its own for every position")
+    mask = mask.reshape(*mask.shape, *(1,) * (len(x.dims) - mask.dim()))
+    kept, put = (table_of_value(m.double()) for m in (~mask, mask))
+    return added(multiplied(x, kept), multiplied(values, put))
+
+
 def _chosen_by_data(x: Table, dims: list[int], shape: tuple[int, ...]) -> Table:
     """Rows that a router picked, each about as often: rows of an exchangeable axis, of another number."""
     if dims != [0] or len(shape) != len(x.dims) or min(x.shape[0], shape[0]) < 2:
@@ -139,8 +169,8 @@ def _chosen_by_data(x: Table, dims: list[int], shape: tuple[int, ...]) -> Table:
     return change(refined(x, 0, 0, old), 0, 0, Change((old,), (new,), np.eye(2), np.ones((1, 1))))
 
 
-def _picked(x: Table, dim: int, positions: np.ndarray) -> Table:
-    """Any constant choice of positions."""
+def picked(x: Table, dim: int, positions: np.ndarray) -> Table:
+    """Any constant choice of positions of one dimension."""
     x = single(x, dim)
     if not x.dims[dim]:
         return x if len(positions) == 1 else _repeated(x, dim, len(positions))
@@ -165,7 +195,8 @@ def _repeated(x: Table, dim: int, count: int) -> Table:
     return expanded(x, dim, [_axes.exchangeable(count)])
 
 
-def _bordered(x: Table, dim: int, before: int, after: int, value: float) -> Table:
+def bordered(x: Table, dim: int, before: int, after: int, value: float) -> Table:
+    """With so many more positions before and after, all of them `value`."""
     size = x.shape[dim] + before + after
     x = single(x, dim)
     is_spatial = dim >= 2 and x.shape[dim] > 1 and size <= _axes.ENUMERABLE // 2

@@ -7,7 +7,7 @@ import math
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._table import Table, relabelled
+from gradscope.predict._table import Table, relabelled, scaled
 from gradscope.predict._view import viewed
 from gradscope.predict.elementwise import applied
 
@@ -35,6 +35,18 @@ def group_norm(call: Call) -> list[Table | None]:
     start = sum(len(d) for d in grouped.dims[:2])
     y = viewed(normalized(grouped, range(start, len(grouped.axes)), eps), x.shape)
     return [_affine(y, _per_channel(weight, x), _per_channel(bias, x)), None, None]
+
+
+@rule("_weight_norm_interface")
+def weight_norm(call: Call) -> list[Table | None]:
+    """A direction of length one over all dimensions but `dim`, times its length."""
+    direction, length = call.args[:2]
+    dim = call.given(2, "dim", 0) % len(direction.dims)
+    own = range(sum(len(d) for d in direction.dims[:dim]), sum(len(d) for d in direction.dims[: dim + 1]))
+    over = [i for i in range(len(direction.axes)) if i not in own]
+    entries = math.prod(direction.axes[i].size for i in over)
+    unit = scaled(normalized(direction, over, 0.0, is_centring=False), 1.0 / math.sqrt(entries))
+    return [multiplied(unit, length), None]
 
 
 @rule(

@@ -41,11 +41,8 @@ def adaptive_average_pool(call: Call) -> Table:
     for dim in range(2 if len(call.shape) > 3 else len(call.shape) - 1, len(call.shape)):
         old, new = x.shape[dim], call.shape[dim]
         if old != new:
-            matrix = np.zeros((new, old))
-            for i in range(new):
-                start, end = i * old // new, -(-(i + 1) * old // new)
-                matrix[i, start:end] = 1.0 / (end - start)
-            x = _mapped(x, dim, matrix)
+            matrix = _matrix(_tiles(old, new), old)
+            x = _mapped(x, dim, matrix / matrix.sum(1, keepdims=True))
     return x
 
 
@@ -61,7 +58,7 @@ def upsample(call: Call) -> Table:
     return x
 
 
-@rule("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "max_pool1d", "_adaptive_max_pool2d")
+@rule("max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d", "max_pool1d")
 def max_pool(call: Call) -> list[Table | None] | Table:
     """Maxima over windows of a function of a Gaussian."""
     x, kernel = call.args[:2]
@@ -69,13 +66,24 @@ def max_pool(call: Call) -> list[Table | None] | Table:
         call.given(i, n, d) for i, n, d in ((2, "stride", 0), (3, "padding", 0), (4, "dilation", 1))
     )
     spatial = len(_pair(kernel, call))
+    x, borders = x.notes.get("bordered", (x, {}))
     sizes = []
     for i in range(spatial):
         dim = len(x.dims) - spatial + i
         k, s = _pair(kernel, call)[i], _pair(stride or kernel, call)[i]
-        sizes.append(_windows(x.shape[dim], call.shape[dim], k, s, _pair(padding, call)[i], _pair(dilation, call)[i]))
+        before = _pair(padding, call)[i] + borders.get(dim, 0)
+        sizes.append(_windows(x.shape[dim], call.shape[dim], k, s, before, _pair(dilation, call)[i]))
     y = maximum(x, sizes)
     return [y, None] if len(call.shapes) > 1 else y
+
+
+@rule("adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_max_pool(call: Call) -> list[Table | None]:
+    """Maxima over windows that tile each axis."""
+    x = call.args[0]
+    spatial = len(call.args[1])
+    tiles = [_tiles(x.shape[dim], call.shape[dim]) for dim in range(len(x.dims) - spatial, len(x.dims))]
+    return [maximum(x, tiles), None]
 
 
 def _mapped(x: Table, dim: int, matrix: Array) -> Table:
@@ -98,6 +106,12 @@ def _mapped(x: Table, dim: int, matrix: Array) -> Table:
 def _windows(old: int, new: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> np.ndarray:
     source = np.arange(new)[None] * stride - padding + np.arange(kernel)[:, None] * dilation
     return np.where((source >= 0) & (source < old), source, -1)
+
+
+def _tiles(old: int, new: int) -> np.ndarray:
+    starts, ends = np.arange(new) * old // new, -(-np.arange(1, new + 1) * old // new)
+    source = starts + np.arange((ends - starts).max())[:, None]
+    return np.where(source < ends, source, -1)
 
 
 def _matrix(sources: np.ndarray, size: int) -> Array:

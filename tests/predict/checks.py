@@ -37,6 +37,27 @@ def measured(build: Callable[[], nn.Module], inputs: Sequence[Tensor], draws: in
     return sums
 
 
+def measured_gradients(build: Callable[[], nn.Module], inputs: Sequence[Tensor], draws: int = 20) -> dict[str, float]:
+    """Second moment of the gradient of <r, y>, r ~ N(0, 1), at every module's output, averaged over initializations."""
+    sums: dict[str, float] = {}
+    with torch.random.fork_rng():
+        for seed in range(draws):
+            torch.manual_seed(seed)
+            model = build()
+            for name, module in model.named_modules():
+
+                def note(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
+                    def add(gradient: Tensor) -> None:
+                        sums[name] = sums.get(name, 0.0) + gradient.square().mean().item() / draws
+
+                    output.register_hook(add)
+
+                module.register_forward_hook(note)
+            output = model(*inputs)
+            (output * torch.randn_like(output)).sum().backward()
+    return sums
+
+
 def agree(build: Callable[[], nn.Module], *inputs: Tensor, bits: float = BITS) -> None:
     """Assert that theory and the average of many draws give every module's second moment alike."""
     theory, truth = predicted(build, inputs), measured(build, inputs)

@@ -6,7 +6,8 @@ from torch import nn
 from tests.predict.checks import agree
 from tests.subjects import random
 
-ACTIVATIONS = [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardswish, nn.Mish]
+ACTIVATIONS = [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Hardswish, nn.Mish,
+               nn.LogSigmoid]  # fmt: skip
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
