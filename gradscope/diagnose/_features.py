@@ -10,7 +10,14 @@ import math
 from collections.abc import Callable
 
 from gradscope.diagnose._lessons import MOST, ignorance, silence, unmoving, unproven, unskilled
-from gradscope.diagnose._signal import activation_rms, decades, gradient_decades, starts_at_zero, trunk
+from gradscope.diagnose._signal import (
+    activation_rms,
+    decades,
+    gradient_decades,
+    has_drawn_targets,
+    starts_at_zero,
+    trunk,
+)
 from gradscope.diagnose._steps import rash_with_sgd, slow_with_adam, slow_with_sgd
 from gradscope.schema import Estimate, Profile
 
@@ -74,9 +81,12 @@ def flatness(profile: Profile) -> float | None:
 
 
 def noise(profile: Profile) -> float | None:
-    """Share of the variance between answers that is there between answers to the same question too."""
+    """Share of the variance between answers that is there between answers to the same question too.
+
+    None of drawn data, which are less varied than real ones.
+    """
     share = _known(profile.network.get("output_noise"))
-    return None if share is None or _is_small(profile) else min(1.0, share)
+    return None if share is None or _is_small(profile) or has_drawn_targets(profile) else min(1.0, share)
 
 
 def leak(profile: Profile) -> float | None:
@@ -141,7 +151,7 @@ def unreachable(profile: Profile) -> float | None:
     """
     names = ("perfect_loss", "reachable_loss", "constant_loss")
     perfect, reached, constant = (_known(profile.network.get(name)) for name in names)
-    if perfect is None or reached is None or constant is None or constant <= perfect or "drawn" in profile.loss:
+    if perfect is None or reached is None or constant is None or constant <= perfect or has_drawn_targets(profile):
         return None
     return min(1.0, max(0.0, (reached - perfect) / (constant - perfect)))
 

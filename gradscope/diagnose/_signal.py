@@ -113,6 +113,11 @@ def starts_at_zero(profile: Profile) -> bool:
     return any(len(p.shape) > 1 and p.rms.is_known and p.rms.value == 0 for p in profile.parameters)
 
 
+def has_drawn_targets(profile: Profile) -> bool:
+    """Whether targets were drawn because none were given; then the inputs are mostly random too."""
+    return "drawn" in profile.loss
+
+
 def largest_steps(steps: Sequence[tuple[float, LayerProfile]], total: float) -> tuple[str, ...]:
     """The layers that push a change most: each at least half as much as the one that does most, largest first."""
     sign = math.copysign(1.0, total)

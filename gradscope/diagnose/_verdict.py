@@ -8,7 +8,7 @@ from gradscope.config import Config
 from gradscope.diagnose._features import features
 from gradscope.diagnose._mechanism import mechanism, taught
 from gradscope.diagnose._risk import Basis, model
-from gradscope.diagnose._signal import trunk
+from gradscope.diagnose._signal import has_drawn_targets, trunk
 from gradscope.learning import has_diverged, has_learned
 from gradscope.schema import Attempt, Finding, Label, Profile, Verdict
 
@@ -45,7 +45,7 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
     label is the mechanism; where trial steps teach it in spite of an error, it is degraded. Without a gradient, far
     from every model whose training was seen, or where statics alone lean to a fault and no more, it is unknown.
     """
-    basis = _basis(profile.attempts)
+    basis = _basis(profile)
     if any(f.name == "nonfinite-value" and f.severity == "error" for f in findings):
         first = next(f for f in findings if f.name == "nonfinite-value")
         return Verdict("exploding", 1.0, first.message, 1.0, _conditions(profile.attempts), _WORDS[basis])
@@ -60,15 +60,20 @@ def verdict(profile: Profile, findings: tuple[Finding, ...], config: Config) -> 
             f"It is unlike every model whose training was seen: {distance:.1f} away, {fitted.seen.limit:.1f} is near."
         )
         return Verdict("unknown", risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
-    cause = mechanism(found, fitted.not_fully[basis].parts(found), profile.attempts)
-    label, reason = _judgement(risk, _LIKELY[basis], cause, findings, profile.attempts)
+    attempts = profile.attempts if basis != "statics" else ()
+    cause = mechanism(found, fitted.not_fully[basis].parts(found), attempts)
+    label, reason = _judgement(risk, _LIKELY[basis], cause, findings, attempts)
     risk = max(risk, _EVEN) if label != "healthy" else risk
     return Verdict(label, risk, reason, never, _conditions(profile.attempts), _WORDS[basis])
 
 
-def _basis(attempts: Sequence[Attempt]) -> Basis:
-    useful = [attempt for attempt in attempts if attempt.mismatched]
-    if not useful:
+def _basis(profile: Profile) -> Basis:
+    """What the risk is told from.
+
+    Targets that were drawn can only be learned by heart: where that has not begun after a few steps, they tell nothing.
+    """
+    useful = [attempt for attempt in profile.attempts if attempt.mismatched]
+    if not useful or (has_drawn_targets(profile) and not any(map(has_learned, useful))):
         return "statics"
     return "batches" if useful[0].is_real else "example"
 
@@ -85,7 +90,10 @@ def _judgement(
     if errors:
         return "degraded", f"{errors[0].message} In spite of that, {trial}"
     if risk >= _EVEN:
-        return "unknown", f"{cause[1]} More such models than not fall short, but only trial steps can tell."
+        return (
+            "unknown",
+            f"{cause[1]} More such models fall short than not; only trial steps on real data can tell.",
+        )
     return "healthy", f"Signal and gradient keep their scale through the network{'; ' if trial else '.'}{trial}"
 
 

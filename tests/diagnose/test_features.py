@@ -97,10 +97,12 @@ def test_a_loss_that_is_not_finite_is_as_bad_as_a_loss_can_be() -> None:
     assert features(healthy(initial_loss=float("nan")))["initial_loss"] == MOST
 
 
-def test_drawn_targets_say_nothing_of_the_range_of_the_last_layer() -> None:
-    drawn = replace(healthy(reachable_loss=1.8), loss="mean squared error, targets drawn from N(0, 1)")
+def test_drawn_targets_say_nothing_of_the_range_of_the_last_layer_nor_of_noise() -> None:
+    drawn = replace(
+        healthy(reachable_loss=1.8, output_noise=0.9), loss="mean squared error, targets drawn from N(0, 1)"
+    )
 
-    assert features(drawn)["unreachable"] is None
+    assert features(drawn)["unreachable"] is None and features(drawn)["noise"] is None
 
 
 def test_few_samples_do_not_tell_how_they_differ() -> None:

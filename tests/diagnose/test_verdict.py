@@ -101,6 +101,16 @@ def test_the_basis_is_named() -> None:
     assert "one forward" in judged(healthy()).basis
 
 
+def test_drawn_targets_that_were_not_learned_by_heart_tell_nothing() -> None:
+    drawn = replace(healthy(), loss="cross-entropy over 10 classes, labels drawn with the seed")
+    alone, stuck = judged(drawn), judged(drawn, stalled(is_real=False))
+
+    assert (stuck.label, stuck.risk, stuck.basis) == (alone.label, alone.risk, alone.basis)
+    assert stuck.conditions == ("has not learned after 20 steps with Adam at 0.004",)
+    assert "example batch" in judged(drawn, learning(is_real=False)).basis
+    assert judged(healthy(), stalled(is_real=False)).risk > 2 * stuck.risk
+
+
 def test_far_from_everything_seen_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = replace(model(), seen=replace(model().seen, points=((1e3,) * len(FEATURES),)))
     monkeypatch.setattr("gradscope.diagnose._verdict.model", lambda: nowhere)

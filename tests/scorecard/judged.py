@@ -1,4 +1,4 @@
-"""What the verdict says of the models that were set aside, beside what became of them."""
+"""What the verdict says of models of families that it was not fitted to, beside what became of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.corpus.labels import Outcome
 from tests.corpus.store import Row
 from tests.scorecard.features import Sample
 from tests.scorecard.metrics import Array, Flags
-from tests.scorecard.model import outcomes
+from tests.scorecard.model import build, outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,38 @@ class Judged:
 
 def judged(samples: Sequence[Sample], rows: Sequence[Row], model: Model) -> Judged:
     """The verdict on every model that was set aside."""
-    family = {row.key: row.family for row in rows if split.role(row) == "judge"}
-    chosen = tuple(s for s in samples if s.key in family)
-    became = outcomes(rows)
+    kept = {row.key for row in rows if split.role(row) == "judge"}
+    return _judged([s for s in samples if s.key in kept], rows, model)
+
+
+def left_out(samples: Sequence[Sample], rows: Sequence[Row]) -> Judged:
+    """The verdict on every model that was fitted to, each by a fit without its family."""
+    family = {row.key: row.family for row in rows if split.role(row) == "fit"}
+    parts = []
+    for name in sorted(set(family.values())):
+        others = build([s for s in samples if family.get(s.key) != name], rows)
+        parts.append(_judged([s for s in samples if family.get(s.key) == name], rows, others))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Judged]) -> Judged:
+    """All of them, one after the other."""
+    return Judged(
+        tuple(s for part in parts for s in part.samples),
+        tuple(f for part in parts for f in part.families),
+        tuple(b for part in parts for b in part.became),
+        {basis: np.concatenate([part.never[basis] for part in parts]) for basis in BASES},
+        {basis: np.concatenate([part.risk[basis] for part in parts]) for basis in BASES},
+        np.concatenate([part.far for part in parts]),
+    )
+
+
+def _judged(chosen: Sequence[Sample], rows: Sequence[Row], model: Model) -> Judged:
+    family, became = {row.key: row.family for row in rows}, outcomes(rows)
     never = {b: np.array([model.never[b].probability(s.features[b]) for s in chosen]) for b in BASES}
     worse = {b: np.array([model.not_fully[b].probability(s.features[b]) for s in chosen]) for b in BASES}
     return Judged(
-        chosen,
+        tuple(chosen),
         tuple(family[s.key] for s in chosen),
         tuple(became[s.key] for s in chosen),
         never,

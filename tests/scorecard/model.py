@@ -92,7 +92,7 @@ def _seen(samples: Sequence[Sample], families: NDArray[np.str_]) -> Seen:
     """Points by farthest-first traversal (Gonzalez 1985), and how far other families are from a family."""
     data = np.stack(list(columns(samples, "batches").values()), axis=1)
     spans = np.array([(KNOTS[name][-1] - KNOTS[name][0]) / SPREADS for name in FEATURES])
-    scales = np.maximum(np.nanstd(data, axis=0), spans)
+    scales = np.maximum([np.std(known) if (known := x[~np.isnan(x)]).size else 0.0 for x in data.T], spans)
     apart = _distances(data / scales, data / scales)
     chosen = [int(np.argmin(apart.sum(1)))]
     while len(chosen) < min(POINTS, len(samples)):
