@@ -10,9 +10,9 @@ from torch import Tensor
 from gradscope.measure._moments import moments_of
 from gradscope.schema import Draw, Estimate
 
-_SAMPLE = (
-    1 << 17
-)  # elements that shape statistics are taken from: 1.4 % of error of a normal kurtosis, 0.3 % of octaves
+_SAMPLE = 1 << 17
+"""Elements that shape statistics are taken from: 1.4 % of error of a normal kurtosis, 0.3 % of octaves."""
+
 _CHUNK = 1 << 18  # elements whose products stay in the cache
 _METHOD = "measured"
 

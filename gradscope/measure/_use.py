@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -166,9 +166,8 @@ def _is_scaling(node: LayerNode) -> bool:
     return node.op.lower() in _SCALING and len(node.inputs) == 1
 
 
-def _behind(graph: LayerGraph, node: LayerNode, is_passed: object) -> Iterator[LayerNode]:
+def _behind(graph: LayerGraph, node: LayerNode, is_passed: Callable[[LayerNode], bool]) -> Iterator[LayerNode]:
     """The layers that follow, nearest first, looking through those that `is_passed` accepts."""
-    assert callable(is_passed)
     seen, queue = {node.index}, sorted(graph.digraph.successors(node.index))
     for _ in range(_HOPS):
         if not queue:
