@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gradscope.batches import sample_count
 from gradscope.borrow import random_states
 from gradscope.config import Config
 from gradscope.measure._attempts import attempts
@@ -23,7 +24,7 @@ from gradscope.measure._losses import constant_loss, expected_loss, output_varia
 from gradscope.measure._operators import Trace, block_spectra, network_spectrum, separate_samples
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.measure._reach import reachable_loss
-from gradscope.pytree import main_tensor, map_tensors, tensors_in
+from gradscope.pytree import main_tensor, map_tensors
 from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
 from gradscope.spectra import Sweep, solve_together
 
@@ -60,7 +61,7 @@ def profile(
     """
     report = progress or (lambda stage, fraction: None)
     report("forward", 0.0)
-    batch = batch_size(subject)
+    batch = sample_count(subject.args, dict(subject.kwargs))
     sweep = _sweep(subject, config) if has_spectra else None
     before = random_states(subject.model)
     graph, run, instruments = _run(subject, capture, sweep, batch)
@@ -136,12 +137,6 @@ def _sweep(subject: Subject, config: Config) -> Sweep:
 def _run(subject: Subject, capture: Capture, sweep: Sweep | None, batch: int) -> tuple[LayerGraph, Run, Instruments]:
     instruments = Instruments(batch, sweep)
     return *capture(subject, instruments), instruments
-
-
-def batch_size(subject: Subject) -> int:
-    """Samples in the example batch: the common first dimension of all inputs, 0 if they do not share one."""
-    sizes = {t.shape[0] if t.ndim else 0 for t in tensors_in((subject.args, dict(subject.kwargs)))}
-    return sizes.pop() if len(sizes) == 1 else 0
 
 
 def _backward(subject: Subject, run: Run) -> dict[str, Tensor | None]:
