@@ -22,7 +22,7 @@ class Bidiagonal:
     alphas: list[float] = field(default_factory=list)
     betas: list[float] = field(default_factory=list)
     is_exhausted: bool = False
-    _ritz: tuple[int, float] = (0, 0.0)  # how many coefficients the value was found from
+    _found: dict[tuple[int, int], float] = field(default_factory=dict)  # by number of coefficients and tail
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -33,9 +33,10 @@ class Bidiagonal:
 
     def low(self) -> float:
         """Ritz value: the largest singular value is at least this."""
-        if self._ritz[0] != len(self):
-            self._ritz = len(self), _bounds.ritz_value(self.alphas, self.betas)
-        return self._ritz[1]
+        key = len(self), 0
+        if key not in self._found:
+            self._found[key] = _bounds.ritz_value(self.alphas, self.betas)
+        return self._found[key]
 
     def high(self, probability: float) -> float:
         """What the largest singular value exceeds with at most `probability`."""
@@ -54,4 +55,9 @@ class Bidiagonal:
 
     def band_edge(self, tail: int) -> float:
         """Extrapolation with the mean of the last `tail` coefficients."""
-        return _bounds.continued_value(self.alphas, self.betas, tail, rows=self.rows, columns=self.columns)
+        key = len(self), max(2, min(tail, len(self) - 2))
+        if key not in self._found:
+            self._found[key] = _bounds.continued_value(
+                self.alphas, self.betas, key[1], rows=self.rows, columns=self.columns
+            )
+        return self._found[key]
