@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscope.batches import sample_count
 from gradscope.borrow import random_states
@@ -16,27 +14,19 @@ from gradscope.config import Config
 from gradscope.measure._attempts import attempts
 from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
+from gradscope.measure._capture import Capture
 from gradscope.measure._conformance import with_conformance
 from gradscope.measure._dependence import output_noise, own_share
-from gradscope.measure._growth import prefix_gains
 from gradscope.measure._instruments import Instruments
+from gradscope.measure._jacobians import Jacobians, jacobians
 from gradscope.measure._losses import constant_loss, expected_loss, output_variation, perfect_loss
-from gradscope.measure._operators import Trace, block_spectra, network_spectrum, separate_samples
 from gradscope.measure._parameters import parameter_profiles, reached, total_norm
 from gradscope.measure._reach import reachable_loss
-from gradscope.pytree import main_tensor, map_tensors
-from gradscope.schema import BlockProfile, Coverage, Estimate, Gap, LayerGraph, LayerProfile, Profile, Run, Subject
+from gradscope.pytree import main_tensor
+from gradscope.schema import Coverage, Estimate, LayerGraph, LayerProfile, Profile, Run, Subject
 from gradscope.spectra import Sweep, solve_together
 
 __all__ = ["attempts", "profile"]
-
-
-class Capture(Protocol):
-    """`capture.graph`, which the pipeline hands in."""
-
-    def __call__(
-        self, subject: Subject, observer: Any = None, *, keep_edges: bool = False
-    ) -> tuple[LayerGraph, Run]: ...
 
 
 def profile(
@@ -90,16 +80,14 @@ def profile(
         parameters = parameter_profiles(subject.model, gradients)
         del run, output, gradients
         report("jacobians", 0.6)
-        spectra, growth, blocks, more = (
-            _jacobians(subject, capture, config, batch, start["own_share"]) if has_spectra else ({}, {}, (), ())
-        )
-    layers = tuple(_with_growth(layer, growth) for layer in layers)
+        found = jacobians(subject, capture, config, batch, start["own_share"]) if has_spectra else Jacobians()
+    layers = tuple(_with_growth(layer, found.growth) for layer in layers)
     parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
     network = {
         **start,
         "gradient_norm": total_norm(parameters),
         "gradient_gain": _gradient_gain(graph, layers),
-        **spectra,
+        **found.network,
     }
     coverage = Coverage(
         layers=len(layers),
@@ -114,10 +102,10 @@ def profile(
         layers=layers,
         network=network,
         parameters=parameters,
-        blocks=blocks,
+        blocks=found.blocks,
         coverage=coverage,
         outputs=graph.outputs,
-        gaps=(*graph.gaps, *gaps, *more, *awakening_gaps(asleep)),
+        gaps=(*graph.gaps, *gaps, *found.gaps, *awakening_gaps(asleep)),
         loss=subject.info.loss,
     )
 
@@ -168,43 +156,6 @@ def _squared_norm(layer: LayerProfile) -> float:
     return layer.gradient.second_moment.value * layer.gradient.second_moment.n
 
 
-def _jacobians(
-    subject: Subject, capture: Capture, config: Config, batch: int, own: Estimate
-) -> tuple[dict[str, Estimate], dict[str, Estimate], tuple[BlockProfile, ...], tuple[Gap, ...]]:
-    """Jacobians of network, prefixes and blocks on a few samples; attention on the kernel with second derivatives."""
-    small = _first_samples(subject, batch, config.operator_samples)
-    trace = Trace()
-    with sdpa_kernel(SDPBackend.MATH):
-        try:
-            with trace:
-                graph, run = capture(small, trace, keep_edges=True)
-            seed = subject.info.seed
-            samples = min(batch, config.operator_samples)
-            if own.is_known:
-                separate = samples if own.value == 1 else None
-            else:
-                separate = separate_samples(graph, run, trace, samples, seed)
-            network = network_spectrum(graph, run, trace, config, seed, separate)
-            growth = prefix_gains(graph, run, trace, config, seed)
-            blocks, gaps = block_spectra(graph, run, trace, config, seed, separate)
-        finally:
-            trace.release()
-    norm = network["jacobian_spectral_norm"]
-    return network, growth, blocks, gaps if norm.is_known else (*gaps, Gap("network", norm.method))
-
-
 def _with_growth(layer: LayerProfile, growth: Mapping[str, Estimate]) -> LayerProfile:
     found = growth.get(layer.name)
     return layer if found is None else replace(layer, quantities={**layer.quantities, "prefix_rms_gain": found})
-
-
-def _first_samples(subject: Subject, batch: int, samples: int) -> Subject:
-    """The same subject on the first few samples, where the batch dimension is known."""
-    if batch <= samples:
-        return subject
-
-    def cut(value: Any) -> Any:
-        return map_tensors(value, lambda t: t[:samples])
-
-    kwargs: Mapping[str, Any] = {name: cut(value) for name, value in subject.kwargs.items()}
-    return replace(subject, args=cut(subject.args), kwargs=kwargs)
