@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from gradscope.config import Config
 from gradscope.diagnose._lessons import MOST, ignorance, silence, unmoving, unproven, unskilled
+from gradscope.diagnose._meant import meant_decades
 from gradscope.diagnose._signal import (
     activation_rms,
     decades,
@@ -30,9 +32,9 @@ _RECURRENT = frozenset({"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"})
 
 
 def vanishing(profile: Profile) -> float | None:
-    """Decades of gradient norm lost from the output back to the data."""
+    """Decades of gradient norm lost from the output back to the data, less what small scales of branches mean to."""
     total, steps = gradient_decades(profile)
-    return max(0.0, -total) if steps else None
+    return max(0.0, -total - meant_decades(profile, Config())) if steps else None
 
 
 def exploding(profile: Profile) -> float | None:
@@ -56,14 +58,14 @@ def initial_loss(profile: Profile) -> float | None:
 
 
 def indifference(profile: Profile) -> float | None:
-    """Decades by which the part of the output that differs between samples is below its rms.
+    """Decades by which the part of the output that differs between samples is below its rms, and is not meant to be.
 
     None of a model that starts at exactly zero, as some do on purpose.
     """
     share = _known(profile.network.get("output_variation"))
     if share is None or _is_small(profile) or (share == 0 and starts_at_zero(profile)):
         return None
-    return max(0.0, -decades(share) / 2)
+    return max(0.0, -decades(share) / 2 - meant_decades(profile, Config()))
 
 
 def collapse(profile: Profile) -> float | None:

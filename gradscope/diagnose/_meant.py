@@ -27,7 +27,7 @@ def meant_decades(profile: Profile, config: Config) -> float:
     through such branches. Of what is lost between two layers of the trunk, as much is meant as the largest of the
     small scales between them takes away, and soon learned back.
     """
-    scales = {p.name: abs(p.draw.mean.value) for p in profile.parameters if p.draw is not None and _is_small(p, config)}
+    scales = small_scales(profile, config)
     scaled = {layer.node.index: scales[n] for layer in profile.layers for n in layer.node.parameters if n in scales}
     if not scaled:
         return 0.0
@@ -39,6 +39,11 @@ def meant_decades(profile: Profile, config: Config) -> float:
         if 0 < left < 1:
             meant += min(-decades(left), -decades(max(between)))
     return meant
+
+
+def small_scales(profile: Profile, config: Config) -> dict[str, float]:
+    """The parameters that scale branches by a small number, and the number."""
+    return {p.name: abs(p.draw.mean.value) for p in profile.parameters if p.draw is not None and _is_small(p, config)}
 
 
 def _is_small(parameter: ParameterProfile, config: Config) -> bool:

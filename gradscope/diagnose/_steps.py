@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gradscope.config import Config
 from gradscope.diagnose._lessons import MOST
+from gradscope.diagnose._meant import small_scales
 from gradscope.diagnose._signal import decades
 from gradscope.schema import ParameterProfile, Profile
 
@@ -17,7 +19,7 @@ _LARGEST_UPDATE = -1.0  # decades: a step changes a tenth of the weight
 def slow_with_sgd(profile: Profile) -> float | None:
     """Decades by which the median weight matrix moves too little in a step of SGD."""
     ratios = _update_ratios(profile, lambda weight, gradient: _SGD * gradient / weight)
-    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
+    return max(0.0, _LEAST_UPDATE - _median(ratios) - _meant(profile)) if ratios else None
 
 
 def rash_with_sgd(profile: Profile) -> float | None:
@@ -29,7 +31,12 @@ def rash_with_sgd(profile: Profile) -> float | None:
 def slow_with_adam(profile: Profile) -> float | None:
     """Decades by which the median weight matrix moves too little in a step of Adam, whose denominator has a floor."""
     ratios = _update_ratios(profile, lambda weight, gradient: _ADAM * gradient / (gradient + _EPSILON) / weight)
-    return max(0.0, _LEAST_UPDATE - _median(ratios)) if ratios else None
+    return max(0.0, _LEAST_UPDATE - _median(ratios) - _meant(profile)) if ratios else None
+
+
+def _meant(profile: Profile) -> float:
+    """Decades that the smallest scale of a branch takes from the gradients of its weights, on purpose."""
+    return -decades(min(small_scales(profile, Config()).values(), default=1.0))
 
 
 def _update_ratios(profile: Profile, update: Callable[[float, float], float]) -> list[float]:

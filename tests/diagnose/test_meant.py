@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gradscope import capture, diagnose, measure
 from gradscope.borrow import borrowed
 from gradscope.config import Config
+from gradscope.diagnose._features import features
 from gradscope.diagnose._meant import has_zero_weight, meant_decades
 from gradscope.diagnose._signal import gradient_norm
 from gradscope.schema import Profile
@@ -49,6 +50,18 @@ def test_scales_that_everything_must_pass(scale: float) -> None:
     assert meant_decades(profile, Config()) == pytest.approx(min(lost, -math.log10(scale)), rel=1e-6)
     assert lost - meant_decades(profile, Config()) < 1
     assert not [f for f in diagnose.findings(profile, Config()) if f.severity == "error"]
+
+
+def test_what_a_small_scale_takes_is_no_fault_to_the_verdict() -> None:
+    meant, plain = (features(measured(Listening(scale))) for scale in (1e-6, 1.0))
+    deaf = Listening(1e-6)
+    with torch.no_grad():
+        for mix in deaf.mix:
+            mix.weight.mul_(1e-7)
+
+    for name in ("vanishing", "indifference", "slow_with_sgd", "slow_with_adam"):
+        assert meant[name] == pytest.approx(plain[name], abs=1.0), name
+    assert (features(measured(deaf))["indifference"] or 0) > 5
 
 
 def test_an_identity_beside_them_leaves_nothing_to_allow_for() -> None:
