@@ -107,7 +107,7 @@ class Bands:
         if table.role == "normalized":
             return _NONE
         if table.role == "sum":
-            return _combined(inherited, [p.second_moment for p in parents])
+            return combined(inherited, [p.second_moment for p in parents])
         if table.role == "times":
             variance = sum(math.sqrt(f.total) for f in inherited) ** 2
             return Fluctuation(sum(f.shift for f in inherited), variance, 0.0, sum(f.apart for f in inherited))
@@ -123,7 +123,7 @@ class Bands:
             if table.gradient is None:
                 continue
             parts = arrived.pop(table.order, [])
-            own = _combined([f for _, f in parts], [share for share, _ in parts]) if parts else _NONE
+            own = combined([f for _, f in parts], [share for share, _ in parts]) if parts else _NONE
             self._gradient[table.order] = own
             for passed in table.skipped:  # a gradient on its way to the base of a lineage
                 self._gradient.setdefault(passed.order, own)
@@ -148,7 +148,7 @@ class Bands:
         return own
 
 
-def _combined(parts: list[Fluctuation], shares: list[float]) -> Fluctuation:
+def combined(parts: list[Fluctuation], shares: list[float]) -> Fluctuation:
     """Of a sum of second moments, its parts taken as fully correlated."""
     total = sum(shares)
     if total <= 0:

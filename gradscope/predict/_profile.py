@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor, nn
 
 from gradscope.predict._axes import average_pairs
-from gradscope.predict._bands import Bands, Fluctuation
+from gradscope.predict._bands import Bands, Fluctuation, combined
 from gradscope.predict._depth import depth_law
 from gradscope.predict._grid import grid
 from gradscope.predict._layers import Layer
@@ -39,7 +40,7 @@ def assemble(run: Forward, seed: Seed) -> Profile:
     network = {
         **depth_law(layers.list),
         "gradient_norm": _gradient_norm(parameters),
-        "gradient_gain": _gradient_gain(layers.list, outputs),
+        "gradient_gain": _gradient_gain(layers.list, outputs, bands),
         "output_variation": _output_variation(layers.list, outputs),
         "initial_loss": _known(seed.initial_loss),
         "expected_loss": _known(seed.expected_loss),
@@ -100,8 +101,8 @@ def _activation(table: Table, bands: Bands) -> Moments:
     spread = bands.activation(table)
     return Moments(
         mean=Estimate(mean, *_around(mean, table), METHOD),
-        variance=_banded(max(0.0, second - mean * mean), spread, FORWARD_CLOSURE, table.size),
-        second_moment=_banded(second, spread, FORWARD_CLOSURE, table.size),
+        variance=banded(max(0.0, second - mean * mean), spread, FORWARD_CLOSURE, table.size),
+        second_moment=banded(second, spread, FORWARD_CLOSURE, table.size),
         absolute_maximum=Estimate.unknown(METHOD),
         zero_fraction=_zero_fraction(table),
         nonfinite_fraction=Estimate.exact(0.0, METHOD),
@@ -112,7 +113,7 @@ def _gradient(table: Table, bands: Bands) -> Moments | None:
     second = table.gradient_second_moment
     if second is None:
         return None
-    estimate = _banded(second, bands.gradient(table), BACKWARD_CLOSURE, table.size)
+    estimate = banded(second, bands.gradient(table), BACKWARD_CLOSURE, table.size)
     root = math.sqrt(estimate.high)
     return Moments(
         mean=Estimate(0.0, -root, root, METHOD),
@@ -124,7 +125,7 @@ def _gradient(table: Table, bands: Bands) -> Moments | None:
     )
 
 
-def _banded(wide: float, fluctuation: Fluctuation, closure: float, size: int) -> Estimate:
+def banded(wide: float, fluctuation: Fluctuation, closure: float, size: int) -> Estimate:
     """The typical value over initializations, and two standard deviations of its logarithm around it.
 
     Args:
@@ -178,8 +179,8 @@ def _gradient_norm(parameters: tuple[ParameterProfile, ...]) -> Estimate:
     return _known(math.sqrt(sum(squares)))
 
 
-def _gradient_gain(layers: list[Layer], outputs: tuple[int, ...]) -> Estimate:
-    """Norm of the gradient where data enters, over its norm at the output."""
+def _gradient_gain(layers: list[Layer], outputs: tuple[int, ...], bands: Bands) -> Estimate:
+    """Norm of the gradient where data enters, over its norm at the output: typical, and two standard deviations."""
 
     def squared(layer: Layer) -> float:
         moment = layer.table.gradient_second_moment if layer.table is not None else None
@@ -189,7 +190,11 @@ def _gradient_gain(layers: list[Layer], outputs: tuple[int, ...]) -> Estimate:
     starts = [layer for layer in layers if squared(layer) and not any(squared(layers[i]) for i in layer.inputs)]
     if not end or not starts:
         return Estimate.unknown("no gradient path from the output to an input")
-    return Estimate.exact(math.sqrt(sum(map(squared, starts)) / end), METHOD, len(starts))
+    parts = [(bands.gradient(layer.table), squared(layer)) for layer in starts if layer.table is not None]
+    spread = combined([part for part, _ in parts], [share for _, share in parts])
+    of_square = banded(sum(map(squared, starts)) / end, spread, BACKWARD_CLOSURE, len(starts))
+    low, value, high = map(math.sqrt, (of_square.low, of_square.value, of_square.high))
+    return replace(of_square, value=value, low=low, high=high)
 
 
 def _output_variation(layers: list[Layer], outputs: tuple[int, ...]) -> Estimate:
