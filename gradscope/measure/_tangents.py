@@ -98,9 +98,9 @@ class Recording(TorchFunctionMode):
         kwargs = kwargs or {}
         reads = [t for t in tensors_in((args, kwargs)) if t.is_floating_point()]
         versions = [t._version for t in reads]
-        before = (args, kwargs)
-        if reads and not needs_no_inputs(func.__name__) and _may_overwrite(func, args, kwargs):
-            before = map_tensors(before, lambda t: t.detach().clone())
+        is_written = reads and not needs_no_inputs(func.__name__) and _may_overwrite(func, args, kwargs)
+        keep = (lambda t: t.detach().clone()) if is_written else (lambda t: t)
+        before = map_tensors((args, kwargs), keep)  # lists too: the caller may go on filling its own
         output = func(*args, **kwargs)
         writes = [t for t in tensors_in(output) if t.is_floating_point()]
         changed = [i for i, (t, v) in enumerate(zip(reads, versions, strict=True)) if t._version != v]

@@ -23,6 +23,14 @@ def in_place(x: Tensor) -> Tensor:
     return torch.relu_(h) * F.relu(h - 1, inplace=True)
 
 
+def growing_list(x: Tensor) -> Tensor:
+    """Densely connected layers put one more feature into the same list, and join it again."""
+    features = [x]
+    for _ in range(3):
+        features.append(torch.cat(features, 1)[:, :6].tanh())
+    return torch.cat(features, 1)
+
+
 def attention(x: Tensor) -> Tensor:
     q, k, v = (x.unsqueeze(1) @ WEIGHT).chunk(3, -1)
     mask = torch.tensor([[True, False], [True, True]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
@@ -50,6 +58,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "largest of images": lambda x: F.max_pool2d(x.view(2, 2, 3, 2).repeat(1, 1, 2, 3), 3, 2, padding=1, ceil_mode=True),
     "log softmax": lambda x: F.log_softmax(x @ WEIGHT, -1),
     "in place": in_place,
+    "growing list": growing_list,
     "attention": attention,
     "detached": lambda x: x * x.detach(),
 }
