@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from gradscope.config import Config
-from gradscope.diagnose._lessons import MOST, ignorance, silence, unmoving, unproven, unskilled
+from gradscope.diagnose._lessons import MOST, unmoving, unproven, unskilled
 from gradscope.diagnose._meant import meant_decades
 from gradscope.diagnose._signal import (
     activation_rms,
@@ -181,8 +181,6 @@ FEATURES: dict[str, Feature] = {
         unreachable,
         unproven,
         unmoving,
-        ignorance,
-        silence,
         unskilled,
     )
 }

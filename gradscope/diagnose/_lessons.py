@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from statistics import fmean
 
-from gradscope.diagnose._signal import decades
-from gradscope.learning import evidence, gaps, growth, skills
+from gradscope.learning import evidence, growth, skills
 from gradscope.schema import Attempt, Profile
 
 MOST = 8.0
@@ -25,16 +23,6 @@ def unproven(profile: Profile) -> float | None:
 def unmoving(profile: Profile) -> float | None:
     """How far from certain it is that what was learned grows: `MOST` less the standard errors it is certain by."""
     return _best(profile, lambda attempt: MOST - min(MOST, max(0.0, growth(attempt))))
-
-
-def ignorance(profile: Profile) -> float | None:
-    """How little trial steps taught: 1 - root of the share of the loss that depends on whose targets it is given."""
-    return _best(profile, lambda attempt: 1 - math.sqrt(max(0.0, fmean(gaps(attempt)))))
-
-
-def silence(profile: Profile) -> float | None:
-    """Decades below one of the share of the loss that depends, rightly or wrongly, on whose targets it is given."""
-    return _best(profile, lambda attempt: -max(-MOST, decades(fmean(map(abs, gaps(attempt))))))
 
 
 def unskilled(profile: Profile) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 
 from gradscope.diagnose._features import FEATURES, FEW, MOST, features
 from gradscope.schema import Estimate, Profile, Use
-from tests.attempts import diverging, learning, misled, stalled
+from tests.attempts import learning, misled, stalled
 from tests.diagnose.profiles import chain, layer, profile
 
 exact = Estimate.exact
@@ -43,9 +43,7 @@ def test_a_healthy_profile_has_no_bad_feature() -> None:
         ("saturated", profile([layer(1, op="Tanh", quantities={"saturated_fraction": 0.9})])),
         ("unproven", replace(healthy(), attempts=(stalled(),))),
         ("unmoving", replace(healthy(), attempts=(stalled(),))),
-        ("ignorance", replace(healthy(), attempts=(stalled(),))),
         ("unskilled", replace(healthy(), attempts=(misled(),))),
-        ("silence", replace(healthy(), attempts=(diverging(),))),
     ],
 )
 def test_a_feature_shows_its_own_fault(name: str, sick: Profile) -> None:

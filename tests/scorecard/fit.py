@@ -41,8 +41,6 @@ KNOTS: dict[str, tuple[float, ...]] = {
     "unreachable": (0.1, 0.4, 1.0),
     "unproven": (0.0, 3.0, 5.0, 6.5, 8.0),
     "unmoving": (0.0, 3.0, 6.0, 8.0),
-    "ignorance": (0.3, 0.6, 0.8, 0.95, 1.0),
-    "silence": (0.5, 1.5, 3.0, 5.0, 7.0),
     "unskilled": (0.4, 0.7, 0.9, 1.0),
 }
 """Where the ramps of a feature begin and end, in its own unit."""
