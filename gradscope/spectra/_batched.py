@@ -92,10 +92,9 @@ class _Iteration:
 
     def _is_below(self, value: float, run: Bidiagonal) -> bool:
         """Whether the largest singular value is hardly above `value`; surely not, where a certificate is wanted."""
-        probability = self.goal.probability
         if self.goal.is_certified:
-            return run.is_below(value, probability)
-        return is_unlikely_above(value, run, probability)
+            return run.is_below(value, self.goal.probability)
+        return is_unlikely_above(value, run, self.goal)
 
     def estimates(self, is_finished: bool) -> list[Estimate]:
         """One for every system; a dropped one has not settled, and its value is the lower bound."""

@@ -15,6 +15,7 @@ from gradscope.spectra._stopping import Goal, Settled
 
 BREAKDOWN = 1e-6  # coefficients below this share of the largest are rounding of float32: the Krylov space is complete
 _ROW = 4096
+_LIKELY = 0.25  # chance that a larger value escapes the start vector, up to which an extrapolation is believed
 ROUNDING = 1e-6  # relative slack of both bounds for the rounding of float32 vectors
 
 Matvec = Callable[[Tensor], Tensor]
@@ -122,14 +123,16 @@ def rms_gain(runs: Sequence[Bidiagonal], *, columns: int, ceiling: float, method
 
 
 def spectral_norm(bidiagonal: Bidiagonal, is_settled: bool, *, probability: float, method: str) -> Estimate:
-    """The largest singular value: the extrapolation, clamped to the bounds."""
+    """The largest singular value: the extrapolation, clamped to the bounds and to what is likely at all."""
     k = len(bidiagonal)
     if not bidiagonal.is_finite:
         return Estimate.unknown(method, "nonfinite")
     low, high = bidiagonal.low(), bidiagonal.high(probability)
     value = low
     if not bidiagonal.is_exhausted and k >= 3:
-        edge = min(bidiagonal.band_edge(k // 2), bidiagonal.band_edge(k - 2))
-        value = min(high, max(low, edge))
+        value = max(low, min(bidiagonal.band_edge(k // 2), bidiagonal.band_edge(k - 2)))
+        if value > low and bidiagonal.is_below(value, _LIKELY):  # they alternate below a gap: no edge
+            value = min(value, bidiagonal.high(_LIKELY))
+        value = min(value, high)
     status = "ok" if is_settled else "not-converged"
     return Estimate(value, low * (1 - ROUNDING), high * (1 + ROUNDING), method, k, status)

@@ -10,7 +10,8 @@ from gradscope.spectra._bidiagonal import Bidiagonal
 _COARSE = 5e-3  # tolerances from here on may be reached by extrapolation
 _MARGIN = 1.5  # times the step of an extrapolation that is still plausible
 _HIDDEN = 0.2  # share of the way from the Ritz value to the upper bound: larger values are seldom hidden so far up
-_MISSED = 0.25  # chance that the start vector misses a larger value, which seldom is there
+_MISSED = 0.1  # chance that the start vector misses a larger value, where extrapolation sees none either
+_SELDOM = 0.01  # the same chance where that alone is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Settled:
         is_certain = run.is_below(low * (1 + tolerance), goal.probability)
         if goal.is_certified:
             return is_certain and run.high(goal.probability) <= low * (1 + tolerance)
-        if is_certain or is_unlikely_above(low * (1 + tolerance / 2), run, goal.probability):
+        if is_certain or is_unlikely_above(low * (1 + tolerance / 2), run, goal):
             return True
         if not is_look:
             return False
@@ -80,13 +81,18 @@ class Settled:
         return is_close and spread <= 0.6 * tolerance and run.is_below(low * (1 + 12 * tolerance), goal.probability)
 
 
-def is_unlikely_above(value: float, run: Bidiagonal, probability: float) -> bool:
+def is_unlikely_above(value: float, run: Bidiagonal, goal: Goal) -> bool:
     """Whether the largest singular value is hardly above `value`: neither by extrapolation nor hidden.
 
     A run may hide a value behind a converged one that lies close to it: nearly always by less than a share of the way
     to the upper bound, and not past `value` unless the start vector was unlucky.
     """
     low, k = run.low(), len(run)
-    if value < low or not (run.is_below(low + (value - low) / _HIDDEN, probability) or run.is_below(value, _MISSED)):
+    if value < low:
+        return False
+    if run.is_below(value, _SELDOM):
+        return True
+    is_near = run.is_below(low + (value - low) / _HIDDEN, goal.probability)
+    if not is_near and not (goal.is_coarse and run.is_below(value, _MISSED)):
         return False
     return min(run.band_edge(k // 2), run.band_edge(k - 2)) <= low + (value - low) / _MARGIN
