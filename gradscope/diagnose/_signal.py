@@ -114,8 +114,11 @@ def starts_at_zero(profile: Profile) -> bool:
 
 
 def has_drawn_targets(profile: Profile) -> bool:
-    """Whether targets were drawn because none were given; then the inputs are mostly random too."""
-    return "drawn" in profile.loss
+    """Whether the loss asks for something drawn, because nothing was given; then the inputs are mostly random too."""
+    return any(words in profile.loss for words in _DRAWN)
+
+
+_DRAWN = ("labels drawn", "targets drawn", "random projection")
 
 
 def largest_steps(steps: Sequence[tuple[float, LayerProfile]], total: float) -> tuple[str, ...]:

@@ -73,6 +73,20 @@ def test_a_head_that_starts_small_may_move_by_more_than_its_size() -> None:
     assert features(scaled(healthy(), 1e-5, 0.1, use=head))["rash_with_sgd"] == 0
 
 
+def test_a_gate_that_starts_at_nearly_nothing_is_not_moved_too_far() -> None:
+    gate = Use("matrix", "layer10", fan_in=100, follower="mul")
+
+    assert features(scaled(healthy(), 1e-6, 0.1, use=gate))["rash_with_sgd"] == 0
+    assert features(scaled(healthy(), 1e-3, 0.1, use=gate))["rash_with_sgd"] == pytest.approx(math.log10(5) + 1)
+
+
+def test_in_front_of_a_normalization_no_step_is_too_large() -> None:
+    free, normed = (Use("matrix", "layer10", fan_in=100, follower=name) for name in ("relu", "norm"))
+
+    assert (features(scaled(healthy(), 0.1, 50.0, use=free))["rash_with_sgd"] or 0) > 2
+    assert features(scaled(healthy(), 0.1, 50.0, use=normed))["rash_with_sgd"] == 0
+
+
 def test_a_gradient_of_exactly_zero_says_nothing_of_steps() -> None:
     assert features(scaled(healthy(), 0.1, 0.0, last=8))["slow_with_sgd"] == 0
 
