@@ -11,6 +11,8 @@ from torch import Tensor
 
 _CACHE = 250_000  # attention weights, 1 MB of them, that are worked on at a time
 
+_REPAID = 6  # times the value's width: up to so many queries one product with the weights is worth a few fewer
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionSystems:
@@ -24,6 +26,7 @@ class AttentionSystems:
         kept: dropout mask D on the weights, of their shape; None without.
         inputs: which part of the vector is the query, the key and the value: equal for one tensor passed twice,
             None for a constant.
+        mixing: (D∘P)(D∘P)ᵀ, what J Jᵀ has from the value, (systems, T, T); None where it is not prepared.
     """
 
     query: Tensor
@@ -33,6 +36,7 @@ class AttentionSystems:
     scale: float
     inputs: tuple[int | None, ...] = (0, 1, 2)
     kept: Tensor | None = None
+    mixing: Tensor | None = None
 
     def sizes(self) -> list[int]:
         """Entries of every part of the vector, for one system."""
@@ -64,18 +68,36 @@ class AttentionSystems:
     def gram(self, v: Tensor) -> Tensor:
         """J Jᵀ v of every system, or JᵀJ v: what the first product writes is still in the cache for the second."""
         inputs, outputs = self._ends
-        first, second = (
-            (AttentionSystems._forward, AttentionSystems._backward)
-            if inputs < outputs
-            else (AttentionSystems._backward, AttentionSystems._forward)
-        )
-        return torch.cat([second(part, first(part, v[rows])) for part, rows in self._parts()])
+        parts = self._parts()
+        if inputs < outputs:
+            return torch.cat([part._backward(part._forward(v[rows])) for part, rows in parts])
+        return torch.cat([part._outer(v[rows]) for part, rows in parts])
+
+    def prepared(self) -> AttentionSystems:
+        """Ready for many products: those with the value become one, where that pays within a few of them."""
+        inputs, outputs = self._ends
+        is_apart = self.inputs[2] is not None and self.inputs.count(self.inputs[2]) == 1
+        if not is_apart or inputs < outputs or self.query.shape[1] > _REPAID * self.value.shape[2]:
+            return self
+        weights = self._dropped(self.weights)
+        return replace(self, mixing=torch.bmm(weights, weights.mT))
+
+    def _outer(self, u: Tensor) -> Tensor:
+        """J Jᵀ u."""
+        if self.mixing is None:
+            return self._forward(self._backward(u))
+        of_scores = replace(self, inputs=(*self.inputs[:2], None))
+        u = u.view(*self.query.shape[:2], -1)
+        if not of_scores.sizes():
+            return torch.bmm(self.mixing, u).flatten(1)
+        out = of_scores._forward(of_scores._backward(u))
+        return out.view_as(u).baddbmm_(self.mixing, u).flatten(1)
 
     def keep(self, rows: Tensor | slice) -> AttentionSystems:
         """Only these systems."""
         query, key, value, weights = (t[rows] for t in (self.query, self.key, self.value, self.weights))
-        kept = None if self.kept is None else self.kept[rows]
-        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept)
+        kept, mixing = (None if t is None else t[rows] for t in (self.kept, self.mixing))
+        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept, mixing=mixing)
 
     def _parts(self) -> Iterator[tuple[AttentionSystems, slice]]:
         """As many systems at a time as a CPU's cache holds; all on other devices."""

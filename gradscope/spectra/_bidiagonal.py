@@ -23,6 +23,7 @@ class Bidiagonal:
     betas: list[float] = field(default_factory=list)
     is_exhausted: bool = False
     _found: dict[tuple[int, int], float] = field(default_factory=dict)  # by number of coefficients and tail
+    _grown: tuple[int, _bounds.Growth | None] = (0, None)  # with the number of coefficients
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -42,16 +43,20 @@ class Bidiagonal:
         """What the largest singular value exceeds with at most `probability`."""
         if self.is_exhausted:
             return self.low()
-        return _bounds.upper_bound(self.alphas, self.betas, dimension=self.columns, probability=probability)
+        return _bounds.upper_bound(self.low(), self._growth(), dimension=self.columns, probability=probability)
 
     def is_below(self, value: float, probability: float) -> bool:
         """Whether `high` is at most `value`, without computing it."""
         low = self.low()
-        if self.is_exhausted or value < low:
-            return value >= low
-        return _bounds.is_upper_bound(
-            value, low, self.alphas, self.betas, dimension=self.columns, probability=probability
-        )
+        if self.is_exhausted or value <= low:
+            return self.is_exhausted and value >= low
+        growth = self._growth()
+        return growth is None or growth(value / low - 1) >= _bounds.escape(probability, self.columns)
+
+    def _growth(self) -> _bounds.Growth | None:
+        if self._grown[0] != len(self):
+            self._grown = len(self), _bounds.growth(self.alphas, self.betas, self.low())
+        return self._grown[1]
 
     def band_edge(self, tail: int) -> float:
         """Extrapolation with the mean of the last `tail` coefficients."""

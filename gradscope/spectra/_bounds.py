@@ -63,61 +63,63 @@ def continued_value(alphas: Sequence[float], betas: Sequence[float], tail: int, 
     return _largest_value(a, b, accuracy=1e-7 * (alpha + beta))
 
 
-def upper_bound(alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float) -> float:
-    """A bound that the largest singular value exceeds with at most `probability` over the random start vector.
+Growth = Callable[[float], float]
 
-    The next Lanczos vector is p_k(JᵀJ) v₁ and has length 1, so |p_k(σ²)| |⟨v₁, y₁⟩| ≤ 1 at the largest singular
-    pair (σ, y₁); a uniform unit vector of n entries has |⟨v₁, y₁⟩| ≥ p √(π / 2n) with probability 1 - p
-    (Hochstenbach, "Probabilistic upper bounds for the matrix two-norm", J. Sci. Comput. 57, 2013).
+
+def growth(alphas: Sequence[float], betas: Sequence[float], theta: float) -> Growth | None:
+    """margin > 0 -> log |p_k(t²)| at t = theta (1 + margin), increasing; None where the Krylov space is complete.
+
+    The next Lanczos vector is p_k(JᵀJ) v₁, of length 1.
 
     Args:
         alphas: diagonal, length k.
         betas: superdiagonal with the trailing coefficient, length k.
-        dimension: number n of entries of the start vector.
-        probability: chance of failure that is allowed.
+        theta: their Ritz value.
     """
-    theta = ritz_value(alphas, betas)
-    excess = _excess(alphas, betas, theta, dimension, probability)
-    return theta if excess is None else theta * (1 + _increasing_root(excess))
-
-
-def is_upper_bound(
-    value: float, theta: float, alphas: Sequence[float], betas: Sequence[float], *, dimension: int, probability: float
-) -> bool:
-    """Whether `value` is at least `upper_bound`, up to the accuracy of that; a tenth of its cost.
-
-    Args:
-        value: at least `theta`.
-        theta: the Ritz value of the coefficients; the others as for `upper_bound`.
-    """
-    excess = _excess(alphas, betas, theta, dimension, probability)
-    return excess is None or (value > theta and excess(value / theta - 1) >= 0)
-
-
-def _excess(
-    alphas: Sequence[float], betas: Sequence[float], theta: float, dimension: int, probability: float
-) -> Callable[[float], float] | None:
-    """margin > 0 -> log |p_k(t²)| + log(p √(π / 2n)) at t = theta (1 + margin), increasing; None where p_k is 1 / 0."""
     off = [x * y for x, y in zip(alphas, betas, strict=True)]
     if theta == 0 or off[-1] <= _NEGLIGIBLE * theta * theta:
         return None
     diagonal = [x * x for x in alphas]
     for j in range(1, len(alphas)):
         diagonal[j] += betas[j - 1] ** 2
-    limit = -math.log(probability * math.sqrt(math.pi / (2 * dimension)))
 
-    def excess(margin: float) -> float:
+    def logarithm(margin: float) -> float:
         square = (theta * (1 + margin)) ** 2
-        previous, current, logarithm, last = 0.0, 1.0, 0.0, 0.0
+        previous, current, scale, last = 0.0, 1.0, 0.0, 0.0
         for d, e in zip(diagonal, off, strict=True):
             previous, current, last = current, ((square - d) * current - last * previous) / e, e
             size = abs(current)
             if size > 1e60:
-                logarithm += math.log(size)
+                scale += math.log(size)
                 previous, current = previous / size, math.copysign(1.0, current)
-        return logarithm + math.log(abs(current) + 1e-300) - limit
+        return scale + math.log(abs(current) + 1e-300)
 
-    return excess
+    return logarithm
+
+
+def escape(probability: float, dimension: int) -> float:
+    """The growth from which on a singular value would escape the start vector with at most this probability.
+
+    |p_k(σ²)| |⟨v₁, y₁⟩| ≤ 1 at the largest singular pair (σ, y₁), and a uniform unit vector of n entries has
+    |⟨v₁, y₁⟩| ≥ p √(π / 2n) with probability 1 - p (Hochstenbach, "Probabilistic upper bounds for the matrix
+    two-norm", J. Sci. Comput. 57, 2013).
+    """
+    return -math.log(probability * math.sqrt(math.pi / (2 * dimension)))
+
+
+def upper_bound(theta: float, growth: Growth | None, *, dimension: int, probability: float) -> float:
+    """A bound that the largest singular value exceeds with at most `probability` over the random start vector.
+
+    Args:
+        theta: the Ritz value.
+        growth: of the same coefficients.
+        dimension: number n of entries of the start vector.
+        probability: chance of failure that is allowed.
+    """
+    if growth is None:
+        return theta
+    least = escape(probability, dimension)
+    return theta * (1 + _increasing_root(lambda margin: growth(margin) - least))
 
 
 def _increasing_root(function: Callable[[float], float], start: float = 1e-7, accuracy: float = 0.02) -> float:

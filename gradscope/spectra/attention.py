@@ -53,7 +53,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     systems = replace(systems, kept=kept, inputs=tuple(_place(t, inputs) for t in operands))
     start = sweep.start(len(systems.weights), systems.columns, like=q)
     goal = sweep.goal(coarse=6, fine=16, early=4)
-    norm, gain = solve_many(systems, start, goal, columns=sum(systems.sizes()))
+    norm, gain = solve_many(systems.prepared(), start, goal, columns=sum(systems.sizes()))
     if kept is not None:
         norm, gain = (replace(e, method=f"{e.method} (dropout mask drawn anew)") for e in (norm, gain))
     return spectrum(norm, gain, sum(t.numel() for t in inputs))
