@@ -36,7 +36,7 @@ def audit(subject: Subject, options: Options, progress: Progress | None = None) 
             profile = replace(profile, attempts=attempts)
     findings = findings_of(profile)
     verifications, recipe = (), {}
-    if options.prescribe and findings:
+    if options.prescribe and (findings or subject.batches is not None):
         from gradscope import prescribe
 
         with timed(seconds, "prescribe"):

@@ -1,6 +1,6 @@
 """The whole pipeline on sick models and their healthy twins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -189,3 +189,21 @@ def test_an_unknown_code_is_refused_before_any_work(is_static: bool) -> None:
 
     with pytest.raises(GradscopeError, match="GS999"):
         gradscope.analyze(build, random(4, 64), ignore=["GS999"], static=is_static)
+
+
+def test_a_healthy_model_gets_its_settings_from_the_users_batches() -> None:
+    model = classifier(2, nn.ReLU, width=32)
+    inputs = random(256, model[0].in_features)
+    targets = (inputs[:, 0] > 0).long()
+
+    def batches(seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        generator = torch.Generator().manual_seed(seed)
+        while True:
+            rows = torch.randint(len(inputs), (32,), generator=generator)
+            yield inputs[rows], targets[rows]
+
+    report = gradscope.analyze(model, inputs[:32], targets=targets[:32], batches=batches, config=Config())
+
+    assert report.verdict.label == "healthy"
+    rate = report.recipe["learning_rate"]
+    assert 0 < rate["value"] <= rate["largest_stable"]
