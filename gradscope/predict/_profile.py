@@ -39,7 +39,7 @@ def assemble(run: Forward, seed: Seed) -> Profile:
     fallbacks = trace.fallbacks
     network = {
         **depth_law(layers.list),
-        "gradient_norm": _gradient_norm(parameters),
+        "gradient_norm": gradient_norm(parameters),
         "gradient_gain": _gradient_gain(layers.list, outputs, bands),
         "output_variation": _output_variation(layers.list, outputs),
         "initial_loss": _known(seed.initial_loss),
@@ -174,7 +174,8 @@ def _parameters(model: nn.Module, trace: Trace) -> tuple[ParameterProfile, ...]:
     return tuple(out)
 
 
-def _gradient_norm(parameters: tuple[ParameterProfile, ...]) -> Estimate:
+def gradient_norm(parameters: tuple[ParameterProfile, ...]) -> Estimate:
+    """Over all parameters that are trained."""
     squares = [p.gradient_rms.value**2 * math.prod(p.shape) for p in parameters if p.trainable and p.gradient_rms]
     return _known(math.sqrt(sum(squares)))
 

@@ -72,6 +72,9 @@ def forward(
         TooSlow: the time is over.
         Whatever the model raises when it runs on the meta device.
     """
+    for tensor in (*plan.model.parameters(), *plan.model.buffers()):
+        if hasattr(tensor, "_moments"):  # of an earlier run, with its gradients
+            del tensor._moments  # pyright: ignore[reportAttributeAccessIssue]
     trace = Trace(plan.initial, None if seconds is None else time.thread_time() + seconds)
     layers = Layers(plan.model, trace.find_table, trace.know_numbers)
     args = tuple(meta_input(value, trace) for value in args)

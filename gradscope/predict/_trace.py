@@ -205,13 +205,16 @@ class Trace(TorchDispatchMode):
         is_in_place = func._schema.is_mutable and name.endswith("_")
         call = Call(name.rstrip("_") if is_in_place else name, plain, (*overwritten, *table_args), table_kwargs, shapes)
         rule = self._rule(call, func, inputs, outputs)
-        if rule is None and not any(t.is_floating_point() or t.is_complex() for t in outputs):
-            return  # an index or a condition that depends on data: it has no moments
+        has_moments = any(t.is_floating_point() or t.is_complex() for t in outputs)
+        if rule is None and not has_moments:
+            return  # an index or a condition that depends on data
         try:
             if rule is None:
                 raise NoRule("no rule")
             result = rule(call)
         except NoRule as missing:
+            if not has_moments:
+                return
             self.fallbacks.reasons[f"{call.name}: {missing}"] += 1
             result = [fallback(call, shape) for shape in shapes]
         tables = [result] if isinstance(result, Table) else list(result or [])

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradscope.predict import _axes
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, permuted
-from gradscope.predict._view import viewed
+from gradscope.predict._table import Table, permuted, refined
+from gradscope.predict._view import single, viewed
 from gradscope.predict.indexing import bordered, picked
 
 
@@ -22,7 +23,7 @@ def windows(call: Call) -> Table:
     counts = [(x.shape[2 + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]
     for i in range(2):
         starts, taps = np.arange(counts[i]) * stride[i], np.arange(kernel[i]) * dilation[i]
-        x = picked(x, 2 + i, (taps[:, None] + starts).ravel())
+        x = picked(_coarse(x, 2 + i), 2 + i, (taps[:, None] + starts).ravel())
     x = viewed(x, (*shape, kernel[0], counts[0], kernel[1], counts[1]))
     return viewed(permuted(x, (0, 1, 2, 4, 3, 5)), call.shape)
 
@@ -45,9 +46,17 @@ def sliding(call: Call) -> Table:
     x, dim, size, step = call.args[:4]
     dim %= len(x.dims)
     count = (x.shape[dim] - size) // step + 1
-    x = picked(x, dim, (np.arange(count)[:, None] * step + np.arange(size)).ravel())
+    x = picked(_coarse(x, dim), dim, (np.arange(count)[:, None] * step + np.arange(size)).ravel())
     x = viewed(x, (*x.shape[:dim], count, size, *x.shape[dim + 1 :]))
     return permuted(x, _last(dim + 1, len(x.dims)))
+
+
+def _coarse(x: Table, dim: int) -> Table:
+    """A long axis as one on which all positions are alike: as (tap, window) its classes would multiply."""
+    x = single(x, dim)
+    if not x.dims[dim] or x.shape[dim] <= _axes.RESOLVED:
+        return x
+    return refined(x, dim, 0, _axes.exchangeable(x.shape[dim]))
 
 
 def _last(dim: int, count: int) -> Sequence[int]:
