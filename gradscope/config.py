@@ -115,6 +115,7 @@ class Config:
     trial_seconds: float = 20.0  # of one CPU thread that all short trainings together may take, as estimated
     trial_share: float = 0.5  # of `timeout` after which no further trial is begun, on a machine too busy for the plan
     prediction_seconds: float = 5.0  # of CPU time that theory beside a measurement may take forward; 0 leaves it out
+    prediction_blocks: int = 160  # equal blocks that a static prediction runs; of more it runs a part and extrapolates
     attempt_steps: int = 40  # forward and backward passes of the verdict's trial steps
     attempt_samples: int = 8  # of an example batch that trial steps may try to learn by heart
     attempt_seconds: float = 20.0  # of one CPU thread, as estimated: where they would cost more, none is tried

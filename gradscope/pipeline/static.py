@@ -53,12 +53,11 @@ def foresee(
         model = plan.model.train(training)
     with timed(seconds, "predict"):
         report("predict", 0.2)
-        example, run = load.run_by_shape(
-            blueprint, model, lambda args, kwargs: predict.forward(plan, args, kwargs), inputs, input_specs, seed=seed
-        )
+        sketch = predict.Sketch(plan, config.prediction_blocks)
+        example, run = load.run_by_shape(blueprint, model, sketch.forward, inputs, input_specs, seed=seed)
         loss, words = predict.loss_of(run, loss_name)
         report("predict", 0.7)
-        profile = predict.profile(run, loss=loss)
+        profile = sketch.profile(run, loss=loss)
     findings = diagnose.findings(profile, config, select=options.select, ignore=options.ignore)
     return Report(
         subject=load.described(model, example, blueprint.name, words, seed=seed, training=training),

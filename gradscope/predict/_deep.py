@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradscope.predict._continuation import NotPeriodic
 from gradscope.predict._extrapolate import extrapolated
 from gradscope.predict._loss import Loss
 from gradscope.predict._plan import Plan
@@ -58,3 +59,42 @@ def deep(plan: Plan, most: int) -> Deep | None:
     if found is None or found.blocks <= most:
         return None
     return Deep(plan, found, tuple(round(share * most) for share in SHARES))
+
+
+class Sketch:
+    """A prediction that runs a model whole, or a part of its equal blocks where they are too many.
+
+    A model that does not run without its other blocks, or whose blocks follow no law, is run whole.
+
+    Args:
+        plan: the model.
+        most: equal blocks that are run.
+    """
+
+    def __init__(self, plan: Plan, most: int) -> None:
+        self._plan = plan
+        self._deep = deep(plan, most)
+        self._given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {})
+
+    def forward(self, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Forward:
+        """As `predict.forward`.
+
+        Raises:
+            Whatever the whole model raises.
+        """
+        self._given = args, kwargs or {}
+        if self._deep is not None:
+            try:
+                return self._deep.forward(*self._given)
+            except Exception:  # the user's code may count its blocks; if the inputs are wrong the whole says so
+                return forward(self._plan, *self._given)
+        return forward(self._plan, *self._given)
+
+    def profile(self, run: Forward, *, loss: Loss = "unit") -> Profile:
+        """The profile of the whole model, from the last run of `forward`."""
+        if self._deep is None or run.plan is self._plan:
+            return profile(run, loss=loss)
+        try:
+            return self._deep.profile(run, *self._given, loss=loss)
+        except NotPeriodic:
+            return profile(forward(self._plan, *self._given), loss=loss)

@@ -59,7 +59,10 @@ def _coverage(predicted: Profile) -> list[tuple[str, str]]:
     guessed = predicted.network.get("fallback_share")
     if guessed is None:
         return []
-    return [("operators", f"{share(1 - guessed.value)} of {guessed.n:,} operator calls followed a rule, none was run")]
+    ran = predicted.network.get("blocks_run")
+    part = "every layer" if ran is None else f"{ran.value:,.0f} of {ran.n:,} equal blocks, the others extrapolated"
+    rules = f"{share(1 - guessed.value)} of {guessed.n:,} operator calls followed a rule, none was run"
+    return [("predicted", part), ("operators", rules)]
 
 
 def _agreement(report: Report) -> list[tuple[str, str]]:

@@ -80,6 +80,20 @@ def test_a_configuration_of_any_size_needs_no_weights() -> None:
     assert document["subject"]["loss"].startswith("cross-entropy over 32000 classes")
 
 
+def test_the_answer_says_whether_blocks_were_extrapolated() -> None:
+    build = lambda: nn.Sequential(*(m for _ in range(40) for m in (nn.Linear(64, 64), nn.Tanh())))  # noqa: E731
+    given = torch.empty(8, 64, device="meta")
+    told = {}
+    for most in (24, 160):
+        report = gradscope.analyze(build, given, static=True, config=Config(prediction_blocks=most))
+        told[most] = gradscope.report.render(report, "markdown")
+        assert report.verdict.label == "vanishing"
+        assert report.predicted is not None and len(report.predicted.layers) == 81
+
+    assert "12 of 40 equal blocks, the others extrapolated" in told[24]
+    assert "every layer" in told[160] and "extrapolated" not in told[160]
+
+
 def test_a_parameter_that_nothing_initializes_is_an_error(file: Path) -> None:
     _, document = command(f"{file}:Forgotten")
 

@@ -109,6 +109,27 @@ def test_a_model_that_is_not_deep_is_run_whole() -> None:
     assert deep(predict.plan(lambda: chain(nn.Tanh, WIDTH, MOST, 1.3, 0.05)), MOST) is None
 
 
+class Counting(nn.Module):
+    """Its code knows how many blocks it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Linear(8, 8) for _ in range(20))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for i in range(20):
+            x = torch.tanh(self.blocks[i](x))
+        return x
+
+
+def test_a_model_that_does_not_run_in_part_is_run_whole() -> None:
+    sketch = predict.Sketch(predict.plan(Counting), 16)
+    profile = sketch.profile(sketch.forward((random(4, 8).to("meta"),)))
+
+    assert len([x for x in profile.layers if x.node.op == "Linear"]) == 20
+    assert "blocks_run" not in profile.network
+
+
 def test_blocks_that_are_initialized_differently_are_not_one_run() -> None:
     def build() -> nn.Module:
         model = nn.Sequential(*(nn.Linear(WIDTH, WIDTH) for _ in range(BLOCKS)))
