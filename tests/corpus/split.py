@@ -9,8 +9,8 @@ Set aside are
 * sick-but-trains: what a plain threshold gets wrong; a fit that had seen it could learn the exceptions by heart;
 * the text task, whatever the family: another kind of data, another number of classes, another uninformed loss.
 
-Of the fitted families, two are about faults that no statistic shows: recipe and healthy-but-stuck. Both hold sound twins
-of their models too, so that what is learned is the fault, and not that such designs fail.
+Of the fitted families, two are about faults that no statistic shows: recipe and healthy-but-stuck. Both hold sound
+twins of their models too, so that what is learned is the fault, and not that such designs fail.
 
 The family reference fixes the scale of the labels, so it is neither fitted to nor judged on.
 """
