@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tests.corpus.nets.parts import ACTIVATIONS, NORMS, Skip, initialize
+from tests.corpus.nets.parts import ACTIVATIONS, NORMS, Skip, close_branches, initialize
 
 
 class StandardizedConv2d(nn.Conv2d):
@@ -92,10 +92,7 @@ def residual(
         layers += [act()] if order == "norm-last" else []
     model = _with_head([*layers, act()], outputs, channels, init=init, head=head)
     if last == "zero":
-        for block in model:
-            if isinstance(block, Skip):
-                nn.init.zeros_(block.branch[-1].weight)
-                nn.init.zeros_(block.branch[-1].bias)
+        close_branches(model)
     return model
 
 

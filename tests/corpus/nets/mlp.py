@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tests.corpus.nets.parts import ACTIVATIONS, NORMS, Skip, initialize
+from tests.corpus.nets.parts import ACTIVATIONS, NORMS, Skip, close_branches, initialize
 
 
 def _layer(width: int, activation: str, norm: str, order: str) -> list[nn.Module]:
@@ -73,8 +73,5 @@ def residual(
     model = nn.Sequential(nn.Linear(inputs, width), *blocks, ACTIVATIONS[activation](), nn.Linear(width, outputs))
     initialize(model, init)
     if last == "zero":
-        for block in model:
-            if isinstance(block, Skip):
-                nn.init.zeros_(block.branch[-1].weight)
-                nn.init.zeros_(block.branch[-1].bias)
+        close_branches(model)
     return model

@@ -110,3 +110,11 @@ def initialize(model: nn.Module, init: str) -> nn.Module:
             if module.bias is not None:
                 module.bias.zero_()
     return model
+
+
+def close_branches(model: nn.Sequential) -> None:
+    """Zero the last layer of every residual branch, in place: the model starts as its stream."""
+    for block in model:
+        if isinstance(block, Skip):
+            nn.init.zeros_(block.branch[-1].weight)
+            nn.init.zeros_(block.branch[-1].bias)
