@@ -20,6 +20,7 @@ from gradscope.predict._dual import dual
 from gradscope.predict._flow import ancestors
 from gradscope.predict._gaussian import Lineage
 from gradscope.predict._grid import grid
+from gradscope.predict._reuse import entangled
 from gradscope.predict._table import Table, agreeing_average, diagonal, firsts, pair_average, seconds
 
 GUESS = math.log(4.0) ** 2  # variance of the logarithm behind an operator without a rule: a factor 16 either way
@@ -78,6 +79,7 @@ class Bands:
         self._inherited: dict[int, Fluctuation] = {}
         self._gradient: dict[int, Fluctuation] = {}
         self._realized: dict[int, Fluctuation] = {}
+        self._entangled = entangled(self._order)
         for table in self._order:
             self._inherited[table.order] = self._forward(table)
         self._backward()
@@ -107,7 +109,8 @@ class Bands:
         if table.role == "normalized":
             return _NONE
         if table.role == "sum":
-            return combined(inherited, [p.second_moment for p in parents])
+            shares = [p.second_moment for p in parents]
+            return self._together(table, inherited, shares)
         if table.role == "times":
             variance = sum(math.sqrt(f.total) for f in inherited) ** 2
             return Fluctuation(sum(f.shift for f in inherited), variance, 0.0, sum(f.apart for f in inherited))
@@ -123,13 +126,22 @@ class Bands:
             if table.gradient is None:
                 continue
             parts = arrived.pop(table.order, [])
-            own = combined([f for _, f in parts], [share for share, _ in parts]) if parts else _NONE
+            own = self._together(table, [f for _, f in parts], [share for share, _ in parts])
             self._gradient[table.order] = own
             for passed in table.skipped:  # a gradient on its way to the base of a lineage
                 self._gradient.setdefault(passed.order, own)
             for parent, sent in zip(table.parents, table.sent, strict=False):
                 if sent > 0:
                     arrived.setdefault(parent.order, []).append((sent, self._passed(own, table, parent)))
+
+    def _together(self, table: Table, parts: list[Fluctuation], shares: list[float]) -> Fluctuation:
+        """Of a sum: two standard deviations reach as far as full correlation, where its parts may have any."""
+        sum_of = combined(parts, shares)
+        if table.order not in self._entangled or sum(shares) <= 0:
+            return sum_of
+        highest = [math.sqrt(share) * math.exp(math.sqrt(f.total)) for f, share in zip(parts, shares, strict=True)]
+        deviation = math.log(sum(highest) ** 2 / sum(shares)) / 2
+        return replace(sum_of, variance=max(sum_of.variance, deviation**2 - sum_of.coherent**2))
 
     def _passed(self, own: Fluctuation, table: Table, parent: Table) -> Fluctuation:
         if table.role == "mix":

@@ -130,6 +130,7 @@ class Trace(TorchDispatchMode):
             return constant(tensor.shape, 0.0)
         if isinstance(tensor, torch.nn.Parameter):
             table = independent(tensor.shape, drawn.mean, drawn.second_moment)
+            table.notes["is_parameter"] = True
             return self.parameters.setdefault(id(tensor), table)
         return independent(tensor.shape, drawn.mean, drawn.second_moment)
 
