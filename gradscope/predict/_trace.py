@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradscope.predict._constants import on_cpu, taken_out, tensors_of
+from gradscope.predict._fallback import fallback
 from gradscope.predict._fixed import table_of_value
 from gradscope.predict._initial import LARGEST_VALUE, Initializations
 from gradscope.predict._rules import RULES, Call, NoRule, Rule
@@ -253,30 +253,3 @@ def _functional(func: Any) -> Any:
         if packet is not None and func._overloadname in packet.overloads():
             return getattr(packet, func._overloadname)
     return func
-
-
-def fallback(call: Call, shape: tuple[int, ...]) -> Table:
-    """An operator that is not understood: independent entries as large as its largest input.
-
-    Its gradient is spread evenly, with as much of it reaching every input as arrived.
-    """
-    sources = [t for t in call.tables if not t.is_initial and t.value is None]
-    size = max((t.second_moment for t in sources), default=0.0)
-    out = independent(shape, 0.0, size)
-    out.is_initial = not sources
-    out.parents = tuple(sources)
-    out.role = "guess"
-
-    def backward(gradient: np.ndarray) -> list[np.ndarray]:
-        from gradscope.predict._table import agreeing_average
-
-        arrived = agreeing_average(gradient, out.axes) * out.size
-        shares = []
-        for source in sources:
-            share = np.zeros_like(source.second)
-            share[tuple(slice(len(a.groups)) for a in source.axes)] = arrived / source.size
-            shares.append(share)
-        return shares
-
-    out.backward = backward
-    return out
