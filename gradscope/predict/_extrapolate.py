@@ -16,18 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradscope.predict import _continuation as continuation
 from gradscope.predict._axes import Array
 from gradscope.predict._continuation import METHOD, NotPeriodic, activation, gradient
 from gradscope.predict._profile import gradient_norm
 from gradscope.predict._repetition import Repetition
+from gradscope.predict._sequence import STEADY, continued
 from gradscope.schema import Estimate, LayerProfile, ParameterProfile, Profile
 
-STEADY = 1e-4  # change of a logarithm per block that counts as none
 SETTLED = 0.01  # relative change between the two deepest runs of a quantity that is kept
-_OFFSETS, _POWERS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (1.0, 2.0)  # of rate = a + b / (block + offset)^power
 FEWEST = 6  # blocks that show a law
 
 
@@ -95,6 +93,7 @@ def extrapolated(profiles: Sequence[Profile], counts: Sequence[int], run: Repeti
         parameters=parameters,
         network=network
         | {
+            "fallback_share": deepest.network["fallback_share"],
             "gradient_norm": gradient_norm(parameters),
             "gradient_gain": continuation.gain(layers, outputs),
             "blocks_run": Estimate.exact(float(counts[2]), METHOD, run.blocks),
@@ -128,40 +127,6 @@ def _end(block: Sequence[LayerProfile]) -> LayerProfile:
 
 
 # --- laws --------------------------------------------------------------------------------------------
-
-
-def continued(logs: Sequence[float] | Array, count: int, *, has_end: bool) -> Array:
-    """A sequence over blocks made `count` long, with NaN where it follows no law.
-
-    Args:
-        logs: what it is in the blocks that were run.
-        has_end: whether the last third of them feels the end, and is to be that of the whole sequence.
-    """
-    known = np.asarray(logs, dtype=float)
-    rates, size = np.diff(known), known.size
-    begin, end = (size // 3, 2 * size // 3) if has_end else (size // 2, size - 1)
-    if not np.all(np.isfinite(rates)):
-        return np.full(count, np.nan)
-    law = _law(rates[begin:end], begin)
-    later = law(np.arange(end, count - 1))
-    if has_end and later.size:
-        later[later.size - (size - 1 - end) :] += rates[end:] - law(np.arange(end, size - 1))
-    return known[0] + np.concatenate([[0.0], np.cumsum(np.concatenate([rates[:end], later]))])
-
-
-def _law(rates: Array, first: int) -> Callable[[NDArray[np.int64]], Array]:
-    """The rate at any block: a + b / (block + offset)^power, fitted to those from the block `first` on."""
-    if np.abs(rates).max() < STEADY:
-        return lambda blocks: np.zeros(len(blocks))
-    best, found = math.inf, (0.0, 0.0, 1.0, 1.0)
-    for offset, power in itertools.product(_OFFSETS, _POWERS):
-        design = np.stack([np.ones(rates.size), (first + np.arange(rates.size) + offset) ** -power], 1)
-        (constant, falling), *_ = np.linalg.lstsq(design, rates, rcond=None)
-        error = float(((design @ [constant, falling] - rates) ** 2).sum())
-        if error < best:
-            best, found = error, (float(constant), float(falling), offset, power)
-    constant, falling, offset, power = found
-    return lambda blocks: constant + falling * (blocks + offset) ** -power
 
 
 def _exponent(what: Callable[[LayerProfile], float], now: LayerProfile, before: LayerProfile, moved: float) -> float:
