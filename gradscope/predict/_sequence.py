@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from gradscope.predict._axes import Array
 
 STEADY = 1e-4  # change of a logarithm per block that counts as none
-_OFFSETS, _POWERS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (1.0, 2.0)  # of rate = a + b / (block + offset)^power
+ALIKE = 1e-3  # share by which rates may miss a simple law
+_OFFSETS = tuple(np.geomspace(0.5, 128.0, 25))  # of rate = a + b / (block + offset)^power
+_POWERS = (1.0, 2.0)
 
 
 def continued(logs: Sequence[float] | Array, count: int, *, has_end: bool) -> Array:
@@ -35,9 +37,19 @@ def continued(logs: Sequence[float] | Array, count: int, *, has_end: bool) -> Ar
 
 
 def _law(rates: Array, first: int) -> Callable[[NDArray[np.int64]], Array]:
-    """The rate at any block: a + b / (block + offset)^power, fitted to those from the block `first` on."""
+    """The rate at any block, by those from the block `first` on: the simplest law that holds.
+
+    None, a constant, 1 / (a + b block), or else what comes nearest among a + b / (block + offset)^power.
+    """
     if np.abs(rates).max() < STEADY:
         return lambda blocks: np.zeros(len(blocks))
+    now, average = first + np.arange(rates.size), float(rates.mean())
+    if np.ptp(rates) < ALIKE * abs(average):
+        return lambda blocks: np.full(len(blocks), average)
+    if np.all(rates * average > 0):  # 1 / rate grows by the same from block to block: a sum of equal parts
+        slope, start = np.polyfit(now, 1.0 / rates, 1)
+        if slope * average > 0 and np.abs((start + slope * now) * rates - 1.0).max() < ALIKE:
+            return lambda blocks: 1.0 / (start + slope * blocks)
     best, found = math.inf, (0.0, 0.0, 1.0, 1.0)
     for offset, power in itertools.product(_OFFSETS, _POWERS):
         design = np.stack([np.ones(rates.size), (first + np.arange(rates.size) + offset) ** -power], 1)

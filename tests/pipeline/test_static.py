@@ -13,6 +13,7 @@ from torch import nn
 
 import gradscope
 from gradscope.config import Config
+from gradscope.report import render
 from gradscope.schema import GradscopeError
 from tests.subjects import classifier, random
 
@@ -86,7 +87,7 @@ def test_the_answer_says_whether_blocks_were_extrapolated() -> None:
     told = {}
     for most in (24, 160):
         report = gradscope.analyze(build, given, static=True, config=Config(prediction_blocks=most))
-        told[most] = gradscope.report.render(report, "markdown")
+        told[most] = render(report, "markdown")
         assert report.verdict.label == "vanishing"
         assert report.predicted is not None and len(report.predicted.layers) == 81
 
