@@ -121,7 +121,7 @@ class Trace(Recording):
         tensor, stop = self.outputs[end]
         starts = [self.outputs[i] for i in sources]
         carry = Replay(self.steps[min(position for _, position in starts) : stop], tensor)
-        return lambda v: carry({id(t): x for (t, _), x in zip(starts, v, strict=True)})
+        return lambda v: carry({id(t): _laid_like(x, t) for (t, _), x in zip(starts, v, strict=True)})
 
 
 def roots(graph: LayerGraph, run: Run) -> list[int]:
@@ -133,6 +133,11 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
         and (node.kind == "input" or node.inputs)
         and not any(i in run.edges for i in node.inputs)
     ]
+
+
+def _laid_like(tangent: Tensor, tensor: Tensor) -> Tensor:
+    """The tangent in its tensor's layout, which the calls that follow were made for."""
+    return tangent if tangent.stride() == tensor.stride() else torch.empty_like(tensor).copy_(tangent)
 
 
 def separate_samples(graph: LayerGraph, run: Run, trace: Trace, samples: int, seed: int) -> int | None:

@@ -28,6 +28,14 @@ def _linear_in_first(step: Any, incoming: Incoming) -> Derivative | None:
     return lambda tangents: function(tangents[0], *rest, **kwargs)
 
 
+def _viewed(step: Any, incoming: Incoming) -> Derivative | None:
+    """A view, of tangents that may lie in memory otherwise than their tensors."""
+    if incoming[0] is None or step.kwargs or isinstance(step.args[1], torch.dtype):
+        return None
+    shape = step.writes[0].shape
+    return lambda tangents: tangents[0].reshape(shape)
+
+
 def _affine(step: Any, incoming: Incoming) -> Derivative | None:
     """Linear layers and convolutions: the same call without its bias."""
     if incoming[0] is None or any(t is not None for t in incoming[1:]):
@@ -230,7 +238,7 @@ def _dropped(step: Any, incoming: Incoming) -> Derivative | None:
 
 
 _LINEAR = (
-    "view reshape flatten unflatten squeeze unsqueeze transpose permute movedim swapaxes t contiguous clone to float "
+    "reshape flatten unflatten squeeze unsqueeze transpose permute movedim swapaxes t contiguous clone to float "
     "double half bfloat16 expand expand_as split chunk unbind narrow select __getitem__ mean sum neg __neg__ repeat "
     "repeat_interleave avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
     "pad pixel_shuffle flip roll unfold cumsum index_select tril triu type_as"
@@ -251,6 +259,7 @@ RULES: dict[str, Rule] = {
     "conv2d": _convolution,
     "max_pool2d": _max_pooled,
     "detach": _cut,
+    "view": _viewed,
     "softmax": _softmax,
     "addmm": _bias_and_product,
     "scaled_dot_product_attention": _attention,

@@ -14,6 +14,7 @@ from torch import nn
 
 from gradscope import capture
 from gradscope.borrow import borrowed
+from gradscope.measure._jacobians import recorded
 from gradscope.measure._operators import JacobianOperator, Trace, roots, separate_samples
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import Sweep, layer_spectrum, operator_spectrum
@@ -149,8 +150,7 @@ def network_norm(examined: Any, seed: int, tolerance: float = 1e-2, **options: A
     trace = Trace()
     with borrowed(examined.model, training=False, seed=0):
         try:
-            with trace:
-                graph, run = capture.graph(examined, trace, keep_edges=True)
+            graph, run = recorded(examined, capture.graph, trace)
             sources, end = roots(graph, run), next(i for i in graph.outputs if i in run.edges)
             likes = [trace.outputs[i][0].detach() for i in sources]
             target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gradscope import capture
 from gradscope.borrow import borrowed
 from gradscope.config import Config
+from gradscope.measure._jacobians import recorded
 from gradscope.measure._operators import Trace, network_spectrum, separate_samples
 from gradscope.schema import Estimate
 from tests.reference import dense_jacobian
@@ -57,4 +58,34 @@ def test_a_leak_in_one_direction_is_noticed_by_the_products() -> None:
     model.float()
     found, norm = norm_of(model, x, 3, training=False)
     assert found == 3, "the first sample alone cannot tell"
+    assert norm.value == pytest.approx(truth, rel=1e-4)
+
+
+class Strict(nn.Module):
+    """Reads the memory of a convolution's output in the order of its channels."""
+
+    def __init__(self, read: str) -> None:
+        super().__init__()
+        self.conv, self.read = nn.Conv2d(2, 3, 3), read
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        if self.read == "view":
+            return x.view(len(x), -1)
+        if self.read == "as_strided":
+            return x.as_strided((len(x), x[0].numel()), (x[0].numel(), 1))
+        return x.flatten(1)
+
+
+@pytest.mark.parametrize("read", ["view", "as_strided", "flatten"])
+def test_a_model_that_asks_for_its_memory_is_run_as_it_is_given(read: str) -> None:
+    model, x = Strict(read), random(2, 2, 6, 5)
+    examined, trace = subject(model, x, training=False), Trace()
+    with borrowed(model, training=False, seed=0):
+        try:
+            graph, run = recorded(examined, capture.graph, trace)
+            norm = network_spectrum(graph, run, trace, Config(network_iterations=40), 0)["jacobian_spectral_norm"]
+        finally:
+            trace.release()
+    truth = torch.linalg.matrix_norm(dense_jacobian(model.double(), x), 2).item()
     assert norm.value == pytest.approx(truth, rel=1e-4)
