@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradscope.schema import Estimate
 from gradscope.spectra._bidiagonal import Bidiagonal
-from gradscope.spectra._lanczos import BREAKDOWN, rms_gain, spectral_norm
+from gradscope.spectra._lanczos import BREAKDOWN, ROUNDING, rms_gain, spectral_norm
 from gradscope.spectra._steps import GramSystems, OneSided, Steps, Systems, TwoSided
 from gradscope.spectra._stopping import Goal, Settled, is_unlikely_above
 
@@ -34,13 +34,16 @@ def solve_largest(steps: Steps, start: Tensor, goal: Goal) -> tuple[Estimate, li
     """Spectral norm of the block-diagonal operator of all systems, and the runs: of a system dropped, a short one."""
     iteration = _Iteration.of(start, goal)
     is_finished = iteration.run(steps, is_maximum_wanted=True)
-    return largest_estimate(iteration.estimates(is_finished)), iteration.runs
+    return iteration.largest(is_finished), iteration.runs
 
 
 def solve_each(systems: Systems, start: Tensor, goal: Goal) -> list[Estimate]:
     """Spectral norm of every system; arguments as for `solve_many`."""
     iteration = _Iteration.of(start, goal)
     return iteration.estimates(iteration.run(TwoSided(systems, start)))
+
+
+_LEFT = 0.7  # share of the tolerance by which a system that is dropped may exceed the maximum
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class _Iteration:
         k = max(len(run) for run in self.runs)
         if k < 4 or not rows:
             return rows
-        enough = (1 + self.goal.tolerance / 2) * max((r.low() for r in self.runs if r.is_finite), default=0.0)
+        enough = (1 + _LEFT * self.goal.tolerance) * max((r.low() for r in self.runs if r.is_finite), default=0.0)
         kept = [row for row in rows if not self._is_below(enough, self.runs[alive[row]])]
         self.dropped.update(alive[row] for row in set(rows).difference(kept))
         return kept
@@ -96,10 +99,24 @@ class _Iteration:
             return run.is_below(value, self.goal.probability)
         return is_unlikely_above(value, run, self.goal)
 
+    def largest(self, is_finished: bool) -> Estimate:
+        """The maximum over all systems; an upper bound is computed only where it may be the largest."""
+        if not all(run.is_finite for run in self.runs):
+            return Estimate.unknown("lanczos", "nonfinite")
+        probability, found = self.goal.probability, None
+        for i, run in sorted(enumerate(self.runs), key=lambda item: -item[1].low()):
+            if found is None or i not in self.dropped:
+                norm = spectral_norm(run, is_finished, probability=probability, method="lanczos")
+                norm = replace(norm, value=norm.low) if i in self.dropped else norm
+                found = norm if found is None else largest_estimate((found, norm))
+            elif not run.is_below(found.high, probability):
+                found = replace(found, high=run.high(probability) * (1 + ROUNDING), n=max(found.n, len(run)))
+        assert found is not None, "there is a system"
+        return found
+
     def estimates(self, is_finished: bool) -> list[Estimate]:
-        """One for every system; a dropped one has not settled, and its value is the lower bound."""
-        found = [spectral_norm(r, is_finished, probability=self.goal.probability, method="lanczos") for r in self.runs]
-        return [replace(e, value=e.low) if i in self.dropped else e for i, e in enumerate(found)]
+        """One for every system."""
+        return [spectral_norm(r, is_finished, probability=self.goal.probability, method="lanczos") for r in self.runs]
 
 
 def _extend(run: Bidiagonal, alpha: float, beta: float) -> None:
