@@ -60,11 +60,19 @@ class Step:
     def _apply(self, incoming: list[Tensor | None]) -> list[Tensor | None]:
         if self.derivative is None:
             build = RULES.get(self.function.__name__)
-            self.derivative = build(self, incoming) if build else None
+            with torch.no_grad():
+                self.derivative = build(self._detached(), incoming) if build else None
         if self.derivative is not None:
             found = self.derivative(incoming)
             return list(found) if isinstance(found, tuple | list) else [found] * (len(self.writes) + len(self.changed))
         return self._forward_mode(incoming)
+
+    def _detached(self) -> Step:
+        """The step for its rule: tangents that are differentiated themselves shall not lead back into the run."""
+        args, kwargs, reads, writes = map_tensors(
+            (self.args, dict(self.kwargs), self.reads, self.writes), Tensor.detach
+        )
+        return Step(self.function, args, kwargs, reads, writes, self.changed)
 
     def _forward_mode(self, incoming: list[Tensor | None]) -> list[Tensor | None]:
         if self.kwargs.get("dropout_p") or "dropout" in self.function.__name__:
@@ -128,9 +136,13 @@ class Replay:
             self._dead[i].append(tensor)
 
     def __call__(self, seeds: Tangents, watch: Callable[[int, Tangents], None] | None = None) -> Tensor:
-        """The tangent of the end, for given tangents of earlier tensors; `watch` sees all tangents after every step."""
+        """The tangent of the end, for given tangents of earlier tensors; `watch` sees all tangents after every step.
+
+        It can be differentiated if the seeds can.
+        """
         tangents = dict(seeds)
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        is_traced = any(seed.requires_grad for seed in seeds.values())
+        with torch.set_grad_enabled(is_traced), torch._C.DisableTorchFunction():
             for i, (step, dead) in enumerate(zip(self._steps, self._dead, strict=True)):
                 step.push(tangents)
                 if watch is not None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._matrix import matrix_norm, real
-from gradscope.spectra._onednn import is_available, packed_convolution, packed_forward
+from gradscope.spectra._onednn import PackedConvolution, is_available, packed_convolution
 from gradscope.spectra._rules import argument, is_constant, is_generated, name_of, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
@@ -105,7 +105,13 @@ def convolve(
     if x.ndim < weight.ndim or any(shape.surplus) or not is_available(weight):
         return lambda v: F.conv2d(v, weight, None, stride, padding, dilation, groups)
     options = {"stride": list(shape.stride), "padding": list(shape.padding), "dilation": list(shape.dilation)}
-    return packed_forward(weight, x.shape, **options, groups=groups)
+    matvec, adjoint = packed_convolution(weight, x.shape, **options, groups=groups)
+
+    def apply(v: Tensor) -> Tensor:
+        is_traced = v.requires_grad and torch.is_grad_enabled()
+        return PackedConvolution.apply(v, matvec, adjoint) if is_traced else matvec(v)  # pyright: ignore[reportReturnType]
+
+    return apply
 
 
 def _geometry(size: tuple[int, ...], weight: Tensor, stride, padding, dilation, groups: int) -> Geometry:
@@ -146,9 +152,11 @@ def operator(weight: Tensor, shape: Geometry) -> tuple[_lanczos.Matvec, _lanczos
     """The convolution of one image (1, channels, *size) and its adjoint."""
     stride, padding, dilation = list(shape.stride), list(shape.padding), list(shape.dilation)
     if not any(shape.surplus) and is_available(weight):
-        return packed_convolution(
-            weight, shape.size, stride=stride, padding=padding, dilation=dilation, groups=shape.groups
+        image_shape = (1, weight.shape[1] * shape.groups, *shape.size)
+        forth, adjoint = packed_convolution(
+            weight, image_shape, stride=stride, padding=padding, dilation=dilation, groups=shape.groups
         )
+        return forth, adjoint()
     convolve = _CONVOLVE[len(shape.size) - 1]
     padded = [n + more for n, more in zip(shape.size, shape.surplus, strict=True)]
     image = weight.new_zeros(1, weight.shape[1] * shape.groups, *padded)
