@@ -43,7 +43,7 @@ def solve_each(systems: Systems, start: Tensor, goal: Goal) -> list[Estimate]:
     return iteration.estimates(iteration.run(TwoSided(systems, start)))
 
 
-_LEFT = 0.7  # share of the tolerance by which a system that is dropped may exceed the maximum
+_LEFT = 0.5  # share of the tolerance by which a system that is dropped may exceed the maximum
 
 
 @dataclass(slots=True)
