@@ -8,8 +8,9 @@ import torch
 from scipy.stats import chi2
 
 from gradscope.config import Config
-from gradscope.measure._operators import Trace, effort, roots
+from gradscope.measure._operators import effort, roots
 from gradscope.measure._tangents import Replay, Tangents
+from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate, LayerGraph, Run
 
 _LEVEL = 0.99

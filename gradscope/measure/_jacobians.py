@@ -11,7 +11,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradscope.config import Config
 from gradscope.measure._capture import Capture
 from gradscope.measure._growth import prefix_gains
-from gradscope.measure._operators import Trace, block_spectra, network_spectrum, separate_samples
+from gradscope.measure._operators import block_spectra, network_spectrum, separate_samples
+from gradscope.measure._trace import Trace
 from gradscope.pytree import map_tensors
 from gradscope.schema import BlockProfile, Estimate, Gap, LayerGraph, Run, Subject
 

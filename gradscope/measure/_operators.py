@@ -2,149 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradscope.config import Config
-from gradscope.measure._tangents import Recording, Replay
-from gradscope.pytree import main_tensor
-from gradscope.schema import BlockProfile, Estimate, Gap, LayerCall, LayerGraph, Run
+from gradscope.measure._jacobian_operator import DisagreementError, JacobianOperator
+from gradscope.measure._trace import Trace
+from gradscope.schema import BlockProfile, Estimate, Gap, LayerGraph, Run
 from gradscope.spectra import operator_spectrum
-
-_AGREEMENT = 1e-3  # relative: two derivatives in float32 further apart are not of one function
-
-
-class DisagreementError(Exception):
-    """The two ways to differentiate do not give one operator."""
-
-
-@dataclass(slots=True)
-class JacobianOperator:
-    """d(output) / d(inputs) between two places of a live run; dropout masks and batch statistics are those of the run.
-
-    J v replays the run on tangents; where a call has no forward derivative, J v is the derivative of J^T u with
-    respect to u, a second backward pass. J^T u is a backward pass over the part of the graph in between, until the
-    replay has agreed with it; from then on one over the replay, which is linear and so has less to do.
-    """
-
-    output: Any  # autograd edge
-    inputs: Sequence[Any]  # autograd edges
-    output_like: Tensor
-    input_likes: Sequence[Tensor]
-    replay: Callable[[tuple[Tensor, ...]], Tensor] | None
-    samples: int | None = None  # of the first dimension of all tensors, where the Jacobian is one operator for each
-    _first: tuple[tuple[Tensor, ...], Tensor] | None = None  # v and J v
-    _pulled: tuple[Tensor, tuple[Tensor, ...]] | None = None  # u and J^T u
-    _tape: tuple[tuple[Tensor, ...], Tensor] | None = None  # a replay that can be differentiated
-    _unchecked: int = 2  # kinds of J^T u that are not yet held against J v
-    _tangent: tuple[Tensor, list[Tensor | None]] | None = None
-
-    def rmatvec(self, u: Tensor) -> tuple[Tensor, ...]:
-        """J^T u, one tensor per input."""
-        is_replayed = self._tape is not None and self._unchecked < 2
-        starts, end = self._tape if is_replayed and self._tape is not None else (self.inputs, self.output)
-        found = torch.autograd.grad([end], starts, [u], retain_graph=True, allow_unused=True)
-        pulled = tuple(
-            torch.zeros_like(z) if g is None else g.detach() for g, z in zip(found, self.input_likes, strict=True)
-        )
-        if self._first is None:
-            self._pulled = u, pulled
-        elif self._unchecked > (0 if is_replayed else 1):
-            self._check(u, pulled)
-        return pulled
-
-    def _check(self, u: Tensor, pulled: tuple[Tensor, ...]) -> None:
-        assert self._first is not None, "J v is known"
-        v, image = self._first
-        forth = self._dots((u,), (image,))
-        for i, (back, there) in enumerate(zip(self._dots(pulled, v), forth, strict=True)):
-            if not math.isclose(back, there, rel_tol=_AGREEMENT):
-                of_what = f" for sample {i}" if self.samples else ""
-                raise DisagreementError(f"<J^T u, v> = {back:.6g} but <u, J v> = {there:.6g}{of_what}")
-        self._unchecked -= 1
-
-    def matvec(self, v: tuple[Tensor, ...]) -> Tensor:
-        """J v."""
-        if self._first is not None:
-            return self.replay(v) if self.replay is not None else self._double_backward(v)
-        image = self._double_backward(v) if self.replay is None else self._replayed(self.replay, v)
-        self._first = v, image
-        if self._pulled is not None:
-            self._check(*self._pulled)
-        return image
-
-    def _replayed(self, replay: Callable[[tuple[Tensor, ...]], Tensor], v: tuple[Tensor, ...]) -> Tensor:
-        """The first J v, which leaves its tape."""
-        starts = tuple(x.detach().requires_grad_() for x in v)
-        with torch.enable_grad():
-            image = replay(starts)
-        if image.requires_grad:
-            self._tape = starts, image
-        return image.detach()
-
-    def has_samples(self, samples: int) -> bool:
-        """Whether all tensors have so many samples, two or more, in their first dimension."""
-        return samples > 1 and all(z.shape[:1] == (samples,) for z in (self.output_like, *self.input_likes))
-
-    def is_separate(self, seed: int) -> bool:
-        """Whether no output of the first sample depends on an input of the others; one backward pass."""
-        u = torch.zeros_like(self.output_like)
-        u[0] = torch.randn(u[0].shape, generator=torch.Generator().manual_seed(seed), dtype=u.dtype).to(u.device)
-        return not any(bool(z[1:].any()) for z in self.rmatvec(u))
-
-    def _dots(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[float]:
-        """Inner products, one for every sample."""
-        return sum(
-            (x * y).reshape(self.samples or 1, -1).sum(1, dtype=torch.float64) for x, y in zip(a, b, strict=True)
-        ).tolist()  # type: ignore[union-attr]
-
-    def _double_backward(self, v: tuple[Tensor, ...]) -> Tensor:
-        if self._tangent is None:
-            u = torch.zeros_like(self.output_like, requires_grad=True)
-            pulled = torch.autograd.grad([self.output], self.inputs, [u], create_graph=True, allow_unused=True)
-            self._tangent = u, list(pulled)
-        u, pulled = self._tangent
-        pairs = [(g, x) for g, x in zip(pulled, v, strict=True) if g is not None and g.requires_grad]
-        if not pairs:
-            return torch.zeros_like(self.output_like)
-        grads, vectors = zip(*pairs, strict=True)
-        (found,) = torch.autograd.grad(grads, [u], vectors, retain_graph=True, allow_unused=True)
-        return torch.zeros_like(self.output_like) if found is None else found.detach()
-
-
-class Trace(Recording):
-    """A run's torch calls, and where in them every layer's output stands; an observer of that run too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outputs: dict[int, tuple[Tensor, int]] = {}  # layer -> its main output, number of steps before it
-
-    def forward(self, layer: int, call: LayerCall) -> None:
-        """Note what the layer has just computed."""
-        tensor = main_tensor(call.output)
-        if tensor is not None:
-            self.outputs[layer] = tensor, len(self.steps)
-
-    def backward(self, layer: int, gradient: Tensor) -> None:
-        """Nothing: backward passes are made on demand."""
-
-    def release(self) -> None:
-        """Let go of the run: its autograd graph refers to its observer, and a cycle would keep all of it alive."""
-        self.steps.clear()
-        self.outputs.clear()
-
-    def replay(self, sources: Sequence[int], end: int) -> Callable[[tuple[Tensor, ...]], Tensor]:
-        """J v from the outputs of some layers to that of a later one."""
-        tensor, stop = self.outputs[end]
-        starts = [self.outputs[i] for i in sources]
-        carry = Replay(self.steps[min(position for _, position in starts) : stop], tensor)
-        return lambda v: carry({id(t): _laid_like(x, t) for (t, _), x in zip(starts, v, strict=True)})
 
 
 def roots(graph: LayerGraph, run: Run) -> list[int]:
@@ -156,11 +25,6 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
         and (node.kind == "input" or node.inputs)
         and not any(i in run.edges for i in node.inputs)
     ]
-
-
-def _laid_like(tangent: Tensor, tensor: Tensor) -> Tensor:
-    """The tangent in its tensor's layout, which the calls that follow were made for."""
-    return tangent if tangent.stride() == tensor.stride() else torch.empty_like(tensor).copy_(tangent)
 
 
 def separate_samples(graph: LayerGraph, run: Run, trace: Trace, samples: int, seed: int) -> int | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._changes import refined
 from gradscope.predict._heads import (
     Indices,
     Kernel,
@@ -34,8 +34,16 @@ from gradscope.predict._heads import (
     row_group_averages,
     sums_of,
 )
-from gradscope.predict._table import Change, Table, along, change, refined
-from gradscope.predict._view import single
+from gradscope.predict._table import Table, along
+from gradscope.predict._tokens import (
+    embedded,
+    gram_spread,
+    kernel_of,
+    refined_for,
+    source_of,
+    with_token_axis,
+    without_unit,
+)
 
 ENTRIES = 500_000  # of the sampled scores: sets how many heads are drawn
 FEWEST, MOST = 8, 256  # heads
@@ -88,11 +96,11 @@ class Attention:
     @classmethod
     def of(cls, scores: Scores) -> Attention:
         """Give both token axes one axis, fine enough for the mask."""
-        queries = _with_token_axis(scores.queries, len(scores.queries.dims) - 2)
-        keys = _with_token_axis(scores.keys, len(scores.keys.dims) - 1)
+        queries = with_token_axis(scores.queries, len(scores.queries.dims) - 2)
+        keys = with_token_axis(scores.keys, len(scores.keys.dims) - 1)
         if scores.is_open is not None:
-            queries = _refined_for(queries, len(queries.dims) - 2, scores.is_open, -2)
-            keys = _refined_for(keys, len(keys.dims) - 1, scores.is_open, -1)
+            queries = refined_for(queries, len(queries.dims) - 2, scores.is_open, -2)
+            keys = refined_for(keys, len(keys.dims) - 1, scores.is_open, -1)
         return cls(queries, keys, scores)
 
     def scaled(self, factor: float) -> Attention:
@@ -105,11 +113,11 @@ class Attention:
 
     @property
     def query_kernel(self) -> Kernel:
-        return _kernel(self.queries, len(self.queries.dims) - 2)
+        return kernel_of(self.queries, len(self.queries.dims) - 2)
 
     @property
     def key_kernel(self) -> Kernel:
-        return _kernel(self.keys, len(self.keys.dims) - 1)
+        return kernel_of(self.keys, len(self.keys.dims) - 1)
 
     @property
     def rows(self) -> Indices:
@@ -144,7 +152,7 @@ class Attention:
     def mix(self, attention: Table, values: Table) -> Table:
         """attention @ values, values (..., S, d)."""
         token_dim = len(values.dims) - 2
-        values = _with_token_axis(values, token_dim)
+        values = with_token_axis(values, token_dim)
         keys = self.key_kernel.axis
         if values.dims[token_dim][0] != keys:
             common = _partition.common(values.dims[token_dim][0], keys)
@@ -172,7 +180,7 @@ class Attention:
 
         dims = (*values.dims[:token_dim], (queries,), *values.dims[token_dim + 1 :])
         out = Table(dims, mean, second, (self.queries, self.keys, values), backward)
-        return out if queries.size > 1 else _without_unit(out, token_dim)
+        return out if queries.size > 1 else without_unit(out, token_dim)
 
     @staticmethod
     def _operators(sums: Sums, queries: Axis, keys: Axis) -> tuple[Array, Array]:
@@ -185,7 +193,7 @@ class Attention:
         queries, keys = self.query_kernel, self.key_kernel
         rng = np.random.default_rng(seed)
         weights = self.weights(rng)
-        value_kernel = _kernel(values, len(values.dims) - 2)
+        value_kernel = kernel_of(values, len(values.dims) - 2)
         own = gradient[(0,) * at]
         for axis in reversed(values.axes[at + 1 :]):
             own = own @ _axes.average_agreeing(axis)
@@ -200,7 +208,7 @@ class Attention:
         to_queries[:groups] += self._shared_gram(weights, own[:groups], value_kernel, values)
         to_keys = adjoint_of(operator, queries.axis, keys.axis) @ queries.second
         dims = len(self.queries.dims)
-        return _embedded(to_queries, self.queries, dims - 2), _embedded(to_keys, self.keys, len(self.keys.dims) - 1)
+        return embedded(to_queries, self.queries, dims - 2), embedded(to_keys, self.keys, len(self.keys.dims) - 1)
 
     def _shared_gram(self, weights: Array, own: Array, value_kernel: Kernel, values: Table) -> Array:
         """What keys and values made of the same tokens x add to E g^2 of the queries, by group of queries.
@@ -208,99 +216,14 @@ class Attention:
         The gradient sums (v_s v_s') (k_s k_s') over pairs of keys. Both products carry the realized Gram matrix of x,
         whose entries off the diagonal vary around their expectation by q / sqrt(features) in the same direction.
         """
-        source = _source(self.keys)
-        if source is None or source is not _source(values):
+        source = source_of(self.keys)
+        if source is None or source is not source_of(values):
             return np.zeros_like(own)
         keys = self.key_kernel
         axis = keys.axis
-        spread = _gram_spread(source) * float(
+        spread = gram_spread(source) * float(
             value_kernel.second @ _axes.average_agreeing(axis) * (keys.second @ _axes.average_agreeing(axis))
         )
         squares = (weights**2).sum(-1).mean(0)
         pairs = row_group_averages((1.0 - squares)[:, None], self.query_kernel.axis)[:, 0]
         return pairs * own * value_kernel.width * spread * (self.factor * self.scores.factor) ** 2
-
-
-def _source(x: Table) -> Table | None:
-    """What a weight matrix made x of; None if x is not linear in one."""
-    while x.role != "mix":
-        parents = [parent for parent in x.parents if not parent.is_initial]
-        if not parents or any(parent is not parents[0] for parent in parents):
-            return None
-        x = parents[0]
-    x = x.notes["realized"]
-    while x.role == "same" and len(x.parents) == 1:  # every layer has its own view of it
-        (x,) = x.parents
-    return x
-
-
-def _gram_spread(x: Table) -> float:
-    """Var (x_s x_s') / E x^2 ^2 for the average over features of the product of two different rows."""
-    kernel, features = x.second, x.axes[len(x.axes) - len(x.dims[-1]) :]
-    for axis in x.axes[: len(x.axes) - len(x.dims[-1])]:
-        kernel = np.tensordot(_axes.average_agreeing(axis), kernel, (0, 0))
-    squares = kernel**2
-    for axis in reversed(features):
-        squares = squares @ _axes.average_pairs(axis)
-    return float(squares) / max(x.second_moment, 1e-300) ** 2
-
-
-# --- token axes --------------------------------------------------------------------------------------
-
-
-def _with_token_axis(x: Table, dim: int) -> Table:
-    if x.dims[dim]:
-        return single(x, dim)
-    return change(x, dim, 0, Change((), (Axis((1,)),), np.array([1.0, 0.0]), np.ones(1)))
-
-
-def _without_unit(x: Table, dim: int) -> Table:
-    return change(x, dim, 0, Change(x.dims[dim], (), np.array([1.0, 0.0]), np.ones(1)))
-
-
-def _refined_for(x: Table, dim: int, is_open: Tensor, mask_dim: int) -> Table:
-    """Cut the token axis where the mask varies along it."""
-    axis = x.dims[dim][0]
-    length = is_open.shape[mask_dim]
-    if length == 1 or bool((is_open == is_open.narrow(mask_dim, 0, 1)).all()):
-        return x
-    return refined(x, dim, 0, _partition.common(axis, _axes.geometric(axis.size)))
-
-
-def _kernel(x: Table, token_dim: int) -> Kernel:
-    """The kernel over tokens within one head of one sample, averaged over features."""
-    at = sum(len(d) for d in x.dims[:token_dim])
-    second = np.moveaxis(x.second, at, -1)
-    width = 1
-    others = [a for i, a in enumerate(x.axes) if i != at]
-    batch = sum(len(d) for d in x.dims[: len(x.dims) - 2])
-    for i, axis in enumerate(others):
-        second = np.tensordot(_axes.average_agreeing(axis), second, (0, 0))
-        if i >= batch:
-            width *= axis.size
-    return Kernel(x.axes[at], second, width, _is_normalized(x, width))
-
-
-def _is_normalized(x: Table, width: int) -> bool:
-    """Whether vectors of this width were normalized on the way from the last weight matrix."""
-    if x.role == "normalized":
-        return x.notes.get("normalized") == width
-    sources = [parent for parent in x.parents if not parent.is_initial]
-    return x.role != "mix" and bool(sources) and all(_is_normalized(source, width) for source in sources)
-
-
-def _embedded(second: Array, like: Table, token_dim: int) -> Array:
-    """A kernel over tokens as the gradient of a table: features and heads uncorrelated."""
-    at = sum(len(d) for d in like.dims[:token_dim])
-    out = np.zeros_like(like.second)
-    moved = np.moveaxis(out, at, -1)
-    others = [a for i, a in enumerate(like.axes) if i != at]
-    moved[tuple(slice(len(a.groups)) for a in others)] = second
-    return out
-
-
-def notes_of(function: Callable[[Scores], Scores], x: Table, out: Table) -> Table:
-    """Hand the scores of x on to what was computed from it."""
-    if "scores" in x.notes:
-        out.notes["scores"] = function(x.notes["scores"])
-    return out

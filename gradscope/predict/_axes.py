@@ -153,11 +153,3 @@ def average_agreeing(axis: Axis) -> Array:
     weights = np.zeros(axis.classes)
     weights[: len(axis.groups)] = average_points(axis)
     return weights
-
-
-@lru_cache(_CACHE)
-def average_partners(axis: Axis) -> Array:
-    """For a position in each group, the weight of every class among its pairs: (groups, classes), rows sum to 1."""
-    first, _ = ends(axis)
-    positions = np.array(axis.groups, dtype=float)[:, None]
-    return first.T * pair_counts(axis) / (positions * axis.size)

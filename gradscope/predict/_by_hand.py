@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gradscope.predict._changes import scaled
 from gradscope.predict._normalize import normalized
-from gradscope.predict._table import Table, scaled
+from gradscope.predict._table import Table
 
 _NOTE = "size_of"
 _POWERS = {"sqrt": 0.5, "rsqrt": -0.5, "reciprocal": -1.0, "square": 2.0}

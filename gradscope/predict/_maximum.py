@@ -8,59 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gradscope.predict import _axes, _partition
+from gradscope.predict import _axes
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._changes import refined
 from gradscope.predict._gaussian import Lineage, lineage_of
 from gradscope.predict._grid import grid
 from gradscope.predict._rules import NoRule
-from gradscope.predict._table import Table, agreeing_average, along, diagonal, paired, refined
+from gradscope.predict._spans import Sources, Span, pattern_at, span_of
+from gradscope.predict._table import Table, agreeing_average, along, diagonal, paired
 from gradscope.predict._view import single
-from gradscope.predict._windows import CORRELATIONS, FARTHEST, Maxima, sampled
+from gradscope.predict._windows import CORRELATIONS, Maxima, sampled
 
 ALIKE = 0.05  # share of a window's largest standard deviation within which those of other entries are the same
-
-Sources = NDArray[np.int64]  # (taps, windows): the position that a tap of a window reads, -1 outside
-
-
-@dataclass(frozen=True, eq=False)
-class _Span:
-    """One spatial axis on its way into windows.
-
-    Attributes:
-        old, new: the axis before and after; one position is kept as an axis until the end.
-        sources: what every window reads.
-        matrix: the average over a window: (windows, positions).
-        pairs: the same for classes of pairs: (new classes, old classes).
-        agreeing: the average over the entries that both windows of a class hold: (new classes, old classes).
-        overlap: chance that two random entries of the two windows are the same one: (new classes,).
-        distance: between the two windows: (new classes,).
-    """
-
-    old: Axis
-    new: Axis
-    sources: Sources
-    matrix: Array
-    pairs: Array
-    agreeing: Array
-    overlap: Array
-    distance: Array
-
-    def near(self) -> Sources:
-        """What a window and the next ones read: (windows, taps) positions from the first on."""
-        steps, apart = self.sources[1:] - self.sources[:-1], self.sources[:, 1:] - self.sources[:, :-1]
-        dilation = _first_of(steps[(self.sources[1:] >= 0) & (self.sources[:-1] >= 0)])
-        stride = _first_of(apart[(self.sources[:, 1:] >= 0) & (self.sources[:, :-1] >= 0)])
-        own = dilation * np.arange(len(self.sources))
-        return own + stride * np.arange(min(FARTHEST, self.new.size - 1) + 1)[:, None]
-
-
-def _first_of(steps: Sources) -> int:
-    return int(steps[0]) if steps.size else 1
 
 
 def maximum(x: Table, windows: Sequence[Sources]) -> Table:
@@ -72,7 +35,7 @@ def maximum(x: Table, windows: Sequence[Sources]) -> Table:
     lineage = _on_lattices(lineage_of(x), len(windows))
     base = lineage.base
     axes, start = base.table.axes, len(base.table.axes) - len(windows)
-    spans = [_span(sources, axes[start + i]) for i, sources in enumerate(windows)]
+    spans = [span_of(sources, axes[start + i]) for i, sources in enumerate(windows)]
     new_axes = [*axes[:start], *(s.new for s in spans)]
     average, one_by_one = base.correlation * base.scale, base.correlation * base.scale
     for i, span in enumerate(spans):
@@ -114,27 +77,8 @@ def _first(array: Array, axes: Sequence[int]) -> Array:
     return array
 
 
-def _span(sources: Sources, axis: Axis) -> _Span:
-    windows = sources.shape[1]
-    matrix = np.zeros((windows, axis.size))
-    for source in sources:
-        inside = source >= 0
-        matrix[np.flatnonzero(inside), source[inside]] += 1.0
-    matrix /= np.maximum(matrix.sum(1, keepdims=True), 1.0)
-    new = _axes.spatial(windows)
-    classes = _axes.pair_classes(new).ravel()
-    counts = np.maximum(np.bincount(classes, minlength=new.classes), 1)
-    both = [np.bincount(classes, np.outer(column, column).ravel(), new.classes) / counts for column in matrix.T]
-    agreeing = np.pad(np.stack(both, 1), ((0, 0), (0, axis.classes - axis.size)))
-    overlap = agreeing.sum(1)
-    agreeing /= np.where(overlap > 0, overlap, np.inf)[:, None]
-    apart = np.abs(np.subtract.outer(np.arange(windows), np.arange(windows)))
-    distance = np.bincount(classes, apart.ravel(), new.classes) / counts
-    return _Span(axis, new, sources, matrix, _partition.lift(matrix, axis, new)[0], agreeing, overlap, distance)
-
-
 def _pairs(
-    full: Maxima, correlation: Array, one_by_one: Array, leading: Sequence[Axis], spans: Sequence[_Span]
+    full: Maxima, correlation: Array, one_by_one: Array, leading: Sequence[Axis], spans: Sequence[Span]
 ) -> tuple[Array, Array]:
     """E y y' for every class of pairs, and the share of the pairs whose maximum is one and the same entry.
 
@@ -150,7 +94,7 @@ def _pairs(
     common = np.interp(shares, CORRELATIONS, np.maximum.accumulate(full.in_common))
     product = np.array(alike * ones + (1.0 - alike) * common)
     same = np.zeros(product.shape)
-    at_one_place = np.ix_(*(np.arange(n) for n in product.shape[: len(leading)]), *(_at(s, 0) for s in spans))
+    at_one_place = np.ix_(*(np.arange(n) for n in product.shape[: len(leading)]), *(pattern_at(s, 0) for s in spans))
     winners = alike[at_one_place] * np.interp(
         correlation[at_one_place], CORRELATIONS, [p.same for p in full.one_by_one]
     )
@@ -158,14 +102,14 @@ def _pairs(
     for distances, pair in full.near.items():
         where = np.ix_(
             *(np.arange(len(a.groups)) for a in leading),
-            *(_at(s, d) for s, d in zip(spans, distances, strict=True)),
+            *(pattern_at(s, d) for s, d in zip(spans, distances, strict=True)),
         )
         product[where] = pair.product
         same[where] = _beyond_chance(np.asarray(pair.same), spans, distances)
     return product, same
 
 
-def _likeness(full: Maxima, correlation: Array, one_by_one: Array, start: int, spans: Sequence[_Span]) -> Array:
+def _likeness(full: Maxima, correlation: Array, one_by_one: Array, start: int, spans: Sequence[Span]) -> Array:
     """How far the covariance of two windows is one of every entry with itself (1), or the same for all pairs (0)."""
     chance = np.ones(())
     for span in spans:
@@ -179,18 +123,14 @@ def _likeness(full: Maxima, correlation: Array, one_by_one: Array, start: int, s
     return np.where(correlation == 1.0, 1.0, alike)  # the window itself
 
 
-def _at(span: _Span, distance: int) -> NDArray[np.int64]:
-    return np.flatnonzero(span.distance == distance)
-
-
-def _beyond_chance(same: Array, spans: Sequence[_Span], distances: Sequence[int]) -> Array:
+def _beyond_chance(same: Array, spans: Sequence[Span], distances: Sequence[int]) -> Array:
     chance = np.ones(())
     for span, distance in zip(spans, distances, strict=True):
-        chance = np.multiply.outer(chance, span.overlap[_at(span, distance)])
+        chance = np.multiply.outer(chance, span.overlap[pattern_at(span, distance)])
     return np.clip((same - chance) / np.maximum(1.0 - chance, 1e-9), 0.0, 1.0)
 
 
-def _routed(gradient: Array, same: Array, start: int, spans: Sequence[_Span]) -> Array:
+def _routed(gradient: Array, same: Array, start: int, spans: Sequence[Span]) -> Array:
     """Each gradient goes to the one entry that was the largest: which one is uniform over the window."""
     for i, span in enumerate(spans):
         if span.new.size == 1:  # its second class has no pairs
@@ -205,7 +145,7 @@ def _routed(gradient: Array, same: Array, start: int, spans: Sequence[_Span]) ->
     return together + apart
 
 
-def _of_every_window(size: Array, draws: Array, spans: Sequence[_Span]) -> tuple[Array, Array]:
+def _of_every_window(size: Array, draws: Array, spans: Sequence[Span]) -> tuple[Array, Array]:
     """E y and E y^2 of every window: an entry that varies less wins less often, and one outside the map never.
 
     Args:

@@ -11,7 +11,8 @@ import numpy as np
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
-from gradscope.predict._table import Change, Table, along, change, refined, relabelled
+from gradscope.predict._changes import Change, change, refined, relabelled
+from gradscope.predict._table import Table, along
 from gradscope.predict._view import aligned_dim, single
 
 LARGE = 200_000  # entries of a table above which a concatenation keeps few groups apart

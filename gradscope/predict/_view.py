@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradscope.predict import _partition
-from gradscope.predict._table import Change, Table, change, expanded, refined, relabelled
+from gradscope.predict._changes import Change, change, expanded, refined, relabelled
+from gradscope.predict._table import Table
 
 
 def regrouped(x: Table, dim: int, sizes: Sequence[int]) -> Table:

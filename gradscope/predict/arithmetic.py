@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gradscope.predict import _by_hand as by_hand
+from gradscope.predict._changes import scaled
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._mask import masked
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, scaled
+from gradscope.predict._table import Table
 from gradscope.predict.elementwise import applied
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._changes import Change, change, relabelled
 from gradscope.predict._combine import added
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, relabelled
+from gradscope.predict._table import Table
 from gradscope.predict._view import single
 
 _UNIT = _axes.Axis((1,))

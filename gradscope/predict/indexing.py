@@ -10,11 +10,12 @@ import torch
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array
+from gradscope.predict._changes import Change, change, expanded, refined, relabelled
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._fixed import table_of_value
 from gradscope.predict._pieces import bundled, concatenated, stacked, taken
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, agreeing_average, change, constant, independent, refined, relabelled
+from gradscope.predict._table import Table, agreeing_average, constant, independent
 from gradscope.predict._view import single
 from gradscope.predict.embedding import looked_up
 
@@ -190,8 +191,6 @@ def picked(x: Table, dim: int, positions: np.ndarray) -> Table:
 
 
 def _repeated(x: Table, dim: int, count: int) -> Table:
-    from gradscope.predict._table import expanded
-
     return expanded(x, dim, [_axes.exchangeable(count)])
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from gradscope.predict import _axes
 from gradscope.predict._attention import Scores
 from gradscope.predict._axes import Array, Axis
+from gradscope.predict._changes import permuted, refined, relabelled, scaled
 from gradscope.predict._combine import added
 from gradscope.predict._pieces import taken
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, permuted, refined, relabelled, scaled
+from gradscope.predict._table import Table
 from gradscope.predict._view import aligned_dim, single
 
 MOST_CLASSES = 1 << 21  # pairs of row and column classes that a product may have

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from gradscope.predict._changes import relabelled, scaled
 from gradscope.predict._combine import added, multiplied
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._table import Table, relabelled, scaled
+from gradscope.predict._table import Table
 from gradscope.predict._view import viewed
 from gradscope.predict.elementwise import applied
 

@@ -10,9 +10,10 @@ import torch
 
 from gradscope.predict import _axes, _partition
 from gradscope.predict._axes import Array
+from gradscope.predict._changes import Change, change, expanded
 from gradscope.predict._maximum import maximum
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, change, expanded
+from gradscope.predict._table import Table
 from gradscope.predict._view import single
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from gradscope.predict import _by_hand as by_hand
+from gradscope.predict._changes import relabelled, total
 from gradscope.predict._normalize import normalized
 from gradscope.predict._rules import Call, rule
-from gradscope.predict._table import Table, relabelled, total
+from gradscope.predict._table import Table
 from gradscope.predict.elementwise import applied
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from gradscope.predict import _axes
 from gradscope.predict._axes import Array
+from gradscope.predict._changes import Change, change, refined
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Change, Table, agreeing_average, change, diagonal, refined
+from gradscope.predict._table import Table, agreeing_average, diagonal
 from gradscope.predict._view import single, viewed
 
 BILINEAR = 0

@@ -6,9 +6,10 @@ import math
 
 from gradscope.predict import _axes
 from gradscope.predict._by_hand import mapped
+from gradscope.predict._changes import expanded, permuted, relabelled
 from gradscope.predict._marginal import kept_shape
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Dims, Table, expanded, permuted, relabelled
+from gradscope.predict._table import Dims, Table
 from gradscope.predict._view import viewed
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradscope.predict import _axes
+from gradscope.predict._changes import permuted, refined
 from gradscope.predict._rules import Call, NoRule, rule
-from gradscope.predict._table import Table, permuted, refined
+from gradscope.predict._table import Table
 from gradscope.predict._view import single, viewed
 from gradscope.predict.indexing import bordered, picked
 

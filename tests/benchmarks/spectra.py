@@ -14,8 +14,10 @@ from torch import nn
 
 from gradscope import capture
 from gradscope.borrow import borrowed
+from gradscope.measure._jacobian_operator import JacobianOperator
 from gradscope.measure._jacobians import recorded
-from gradscope.measure._operators import JacobianOperator, Trace, roots, separate_samples
+from gradscope.measure._operators import roots, separate_samples
+from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import Sweep, layer_spectrum, operator_spectrum
 from tests.benchmarks import _spectra_convolutions, _spectra_layers

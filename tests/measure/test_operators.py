@@ -8,7 +8,8 @@ from gradscope import capture
 from gradscope.borrow import borrowed
 from gradscope.config import Config
 from gradscope.measure._jacobians import recorded
-from gradscope.measure._operators import Trace, network_spectrum, separate_samples
+from gradscope.measure._operators import network_spectrum, separate_samples
+from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate
 from tests.reference import dense_jacobian
 from tests.subjects import random, subject
