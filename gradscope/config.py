@@ -106,6 +106,8 @@ class Config:
     network_iterations_most: int = 10  # the same at most, where `network_work` allows
     network_probes: int = 2  # start vectors of which the spread of singular values is taken, where it allows
     network_work: float = 2e7  # entries of layer outputs that the products with the network's Jacobian may pass
+    density_probes: int = 4  # start vectors of a density that was asked for
+    density_steps: int = 24  # bidiagonalization steps of each: so many points stand for all singular values
     block_iterations: int = 3  # bidiagonalization steps for every block, where `network_work` allows
     input_fake_trials: int = 150  # inputs tried without data before the search for example inputs gives up
     input_real_trials: int = 30  # of those, inputs tried with real numbers, forward and backward

@@ -65,6 +65,12 @@ _PRECISION = click.Choice(["fp32", "bf16", "fp16"])
     help="Relative error allowed in a spectral norm.  [default: 0.01]",
 )
 @click.option("--certify", is_flag=True, help="Close the bounds of every spectral norm to that error.")
+@click.option(
+    "--density",
+    multiple=True,
+    metavar="PATTERN",
+    help="Density of log singular values of these layers, e.g. 'layer1.*'; 'network' is the whole.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit for the model.")
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Limit for the model.")
 def analyze(
@@ -88,6 +94,7 @@ def analyze(
     files: tuple[Path, ...],
     tolerance: float | None,
     certify: bool,
+    density: tuple[str, ...],
     timeout: float | None,
     memory: float | None,
 ) -> int:
@@ -135,6 +142,7 @@ def analyze(
         learning_rate=lr,
         select=_patterns(select),
         ignore=_patterns(ignore),
+        density=density,
     )
     request = Request(
         target,

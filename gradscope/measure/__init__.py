@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,7 @@ from gradscope.measure._awaken import awakened, sleeping
 from gradscope.measure._awaken import gaps as awakening_gaps
 from gradscope.measure._capture import Capture
 from gradscope.measure._conformance import with_conformance
+from gradscope.measure._densities import Densities, chosen, densities
 from gradscope.measure._dependence import output_noise, own_share
 from gradscope.measure._instruments import Instruments
 from gradscope.measure._jacobians import Jacobians, jacobians
@@ -36,6 +37,7 @@ def profile(
     progress: Callable[[str, float], None] | None = None,
     *,
     has_spectra: bool = True,
+    density: Sequence[str] = (),
 ) -> tuple[LayerGraph, Profile]:
     """Measure a subject; call it inside `borrow.borrowed`.
 
@@ -45,8 +47,10 @@ def profile(
         config: tolerances and budgets.
         progress: is told (stage, fraction done).
         has_spectra: whether Jacobians of layers, blocks and the network are analysed too.
+        density: patterns of the layers whose density of singular values is measured too; "network" is the network.
 
     Raises:
+        GradscopeError: a pattern of `density` fits no layer.
         whatever the user's model raises in its forward pass, its loss or its backward pass.
     """
     report = progress or (lambda stage, fraction: None)
@@ -55,6 +59,7 @@ def profile(
     sweep = _sweep(subject, config) if has_spectra else None
     before = random_states(subject.model)
     graph, run, instruments = _run(subject, capture, sweep, batch)
+    choice = chosen(graph, density)
     has_drawn = random_states(subject.model) != before
     output = main_tensor(run.output)
     start = {
@@ -81,7 +86,10 @@ def profile(
         del run, output, gradients
         report("jacobians", 0.6)
         found = jacobians(subject, capture, config, batch, start["own_share"]) if has_spectra else Jacobians()
-    layers = tuple(_with_growth(layer, found.growth) for layer in layers)
+        if density:
+            report("densities", 0.8)
+        seen = densities(subject, capture, config, batch, choice)
+    layers = tuple(_with_density(_with_growth(layer, found.growth), seen) for layer in layers)
     parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
     network = {
         **start,
@@ -107,6 +115,7 @@ def profile(
         outputs=graph.outputs,
         gaps=(*graph.gaps, *gaps, *found.gaps, *awakening_gaps(asleep)),
         loss=subject.info.loss,
+        density=seen.network,
     )
 
 
@@ -159,3 +168,8 @@ def _squared_norm(layer: LayerProfile) -> float:
 def _with_growth(layer: LayerProfile, growth: Mapping[str, Estimate]) -> LayerProfile:
     found = growth.get(layer.name)
     return layer if found is None else replace(layer, quantities={**layer.quantities, "prefix_rms_gain": found})
+
+
+def _with_density(layer: LayerProfile, seen: Densities) -> LayerProfile:
+    found = seen.layers.get(layer.node.index)
+    return layer if found is None else replace(layer, density=found)

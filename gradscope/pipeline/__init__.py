@@ -37,6 +37,7 @@ def analyze(
     static: bool = False,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    density: Sequence[str] = (),
     config: Config | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
@@ -59,6 +60,8 @@ def analyze(
             of the inputs only the shapes count.
         select: codes or names of the diagnostics to run; all if empty.
         ignore: codes or names of diagnostics to leave out.
+        density: names or patterns ("layers.*") of layers whose density of log singular values is measured, by
+            stochastic Lanczos quadrature; "network" is the network's Jacobian.
         config: thresholds and budgets; those of the nearest pyproject.toml if None.
         on_progress: is told (stage, fraction done).
 
@@ -77,6 +80,7 @@ def analyze(
         learning_rate=learning_rate,
         select=tuple(select),
         ignore=tuple(ignore),
+        density=tuple(density),
     )
     if static:
         if loss is not None or targets is not None or batches is not None:

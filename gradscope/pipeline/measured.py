@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gradscope import diagnose
@@ -26,7 +27,7 @@ def audit(subject: Subject, options: Options, progress: Progress | None = None) 
         return profile, findings_of(profile)
 
     with timed(seconds, "measure"):
-        graph, profile = _measured(subject, config, progress)
+        graph, profile = _measured(subject, config, progress, options.density)
     with timed(seconds, "predict"):
         profile, predicted, unpredicted = _beside(subject, profile, config)
     untried: tuple[Gap, ...] = ()
@@ -58,12 +59,14 @@ def audit(subject: Subject, options: Options, progress: Progress | None = None) 
     )
 
 
-def _measured(subject: Subject, config: Config, progress: Progress | None = None) -> tuple[LayerGraph, Profile]:
+def _measured(
+    subject: Subject, config: Config, progress: Progress | None = None, density: Sequence[str] = ()
+) -> tuple[LayerGraph, Profile]:
     from gradscope import capture, measure
     from gradscope.borrow import borrowed
 
     with borrowed(subject.model, training=subject.info.training, seed=subject.info.seed):
-        return measure.profile(subject, capture.graph, config, progress)
+        return measure.profile(subject, capture.graph, config, progress, density=density)
 
 
 def _beside(subject: Subject, measured: Profile, config: Config) -> tuple[Profile, Profile | None, tuple[Gap, ...]]:

@@ -28,6 +28,7 @@ class Options:
         learning_rate: which training will use; a few are tried if None.
         select: codes or names of the diagnostics to run; all if empty.
         ignore: codes or names of diagnostics to leave out.
+        density: patterns of the layers whose density of singular values is measured; "network" is the network.
 
     Raises:
         GradscopeError: `select` or `ignore` names no diagnostic.
@@ -41,6 +42,7 @@ class Options:
     learning_rate: float | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    density: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for pattern in (*self.select, *self.ignore):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradscope import diagnose
 from gradscope.pipeline._circumstances import environment, timed
 from gradscope.pipeline.options import Options, Progress
-from gradscope.schema import Report
+from gradscope.schema import GradscopeError, Report
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +42,8 @@ def foresee(
 
     from gradscope import load, predict
 
+    if options.density:
+        raise GradscopeError("A density is measured, a static analysis measures nothing: leave one of them out.")
     report = progress or (lambda stage, fraction: None)
     config, seed, training = options.config, options.seed, options.training
     seconds: dict[str, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradscope.report._density import COLUMNS, TITLE, densities, legend
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
@@ -28,6 +29,7 @@ def markdown(report: Report, look: Look) -> str:
         f"{_code(subject.target, look)}: {_plain(subject.class_name, look)}, {count(subject.parameters, 'parameter')}",
         *_findings(report, look),
         *(line for v in report.verifications if v.accepted for line in _remedy(v, look)),
+        *_densities(report, look),
         *_theory(report, look),
         *_facts(report, look),
     ]
@@ -73,6 +75,19 @@ def _theory(report: Report, look: Look) -> Iterator[str]:
         numbers = (x.activation, x.predicted_activation, x.gradient, x.predicted_gradient)
         yield f"| {_plain(x.name, look)} | {' | '.join(maybe(value) for value in numbers)} |"
     yield from ("", "</details>")
+
+
+def _densities(report: Report, look: Look) -> Iterator[str]:
+    rows = densities(report)
+    if not rows:
+        return
+    yield from ("", f"<details><summary>{TITLE}</summary>", "")
+    yield from (f"| layer | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|")
+    for x in rows:
+        cells = x.cells if x.density.is_known else {COLUMNS[-1]: x.density.spread.method}
+        numbers = (_plain(cells.get(title, ""), look) for title in COLUMNS)
+        yield f"| {_plain(x.label, look)} | {' | '.join(numbers)} |"
+    yield from ("", legend(rows), "", "</details>")
 
 
 def _facts(report: Report, look: Look) -> Iterator[str]:

@@ -6,6 +6,7 @@
 data that survives a round trip through msgspec.
 """
 
+from gradscope.schema.density import Density
 from gradscope.schema.error import GradscopeError
 from gradscope.schema.estimate import Estimate, Moments, Status, Threshold
 from gradscope.schema.graph import Block, Gap, LayerCall, LayerGraph, LayerNode, Run
@@ -25,6 +26,7 @@ __all__ = [
     "BlockProfile",
     "Coverage",
     "Declaration",
+    "Density",
     "Draw",
     "Environment",
     "Estimate",

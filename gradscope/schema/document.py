@@ -68,6 +68,7 @@ def _profile_document(profile: Profile) -> dict[str, Any]:
     return {
         "origin": profile.origin,
         "network": profile.network,
+        "density": profile.density,
         "layers": [
             {
                 "name": layer.name,
@@ -87,6 +88,7 @@ def _profile_document(profile: Profile) -> dict[str, Any]:
                 "spectral_norm": layer.spectral_norm,
                 "rms_gain": layer.rms_gain,
                 "quantities": layer.quantities,
+                "density": layer.density,
             }
             for layer in profile.layers
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gradscope.schema.density import Density
 from gradscope.schema.estimate import Estimate, Moments
 from gradscope.schema.graph import Block, Gap, LayerNode
 from gradscope.schema.parameter import ParameterProfile
@@ -22,6 +23,7 @@ class LayerProfile:
     spectral_norm: Estimate | None = None  # largest singular value of its Jacobian
     rms_gain: Estimate | None = None  # sqrt of the mean squared singular value: chi^(1/2)
     quantities: dict[str, Estimate] = field(default_factory=dict)
+    density: Density | None = None  # of its Jacobian's singular values, where it was asked for
 
     @property
     def name(self) -> str:
@@ -93,6 +95,7 @@ class Profile:
     gaps: tuple[Gap, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     loss: str = ""  # in words; the gradients are of it
+    density: Density | None = None  # of the network's Jacobian, where it was asked for
 
     @property
     def by_name(self) -> dict[str, LayerProfile]:

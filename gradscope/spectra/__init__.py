@@ -12,8 +12,9 @@ import torch
 
 from gradscope.schema import LayerCall
 from gradscope.spectra._counting import nonzeros
-from gradscope.spectra._density import LogDensity, layer_density, log_density
+from gradscope.spectra._density import LogDensity, log_density
 from gradscope.spectra._generic import analyse
+from gradscope.spectra._layer_density import layer_density, operator_density, reported
 from gradscope.spectra._operator import operator_norm, operator_spectrum
 from gradscope.spectra._recognise import recognise
 from gradscope.spectra._replay import full_precision, settled
@@ -33,8 +34,10 @@ __all__ = [
     "layer_spectrum",
     "log_density",
     "nonzeros",
+    "operator_density",
     "operator_norm",
     "operator_spectrum",
+    "reported",
     "rule",
     "solve_together",
 ]

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.stats import t as student
 
-from gradscope.schema import Estimate, LayerCall
-from gradscope.spectra import _lanczos
+from gradscope.schema import Density, Estimate
 from gradscope.spectra._bidiagonal import Bidiagonal
-from gradscope.spectra._linearize import linearize
-from gradscope.spectra._matrix import real
-from gradscope.spectra._replay import replay
-from gradscope.spectra._rules import data
-from gradscope.spectra._stopping import fixed
-from gradscope.spectra._sweep import Sweep
 
 FLOOR = 1e-2  # share of the largest singular value: below, a few dozen points of σ² tell a value from 0 no more
+_BINS = 20  # between the floor and the largest value: a tenth of a decade each
+_QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LEVEL = 0.99
+_EARLIER = (1 / 2, 2 / 3, 5 / 6)  # shares of the steps that a quadrature is compared after
+_ROUNDING = 1e-6  # share of the largest singular value that float32 vectors blur one by
+_METHOD = "lanczos quadrature"
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What one random start vector, or a dense decomposition, tells of singular values.
+
+    Attributes:
+        values: singular values, or the points of a quadrature for them.
+        weights: their shares, which sum to 1.
+        lows: where the values that a point stands for begin; `highs`: where they end.
+    """
+
+    values: np.ndarray
+    weights: np.ndarray
+    lows: np.ndarray
+    highs: np.ndarray
+
+    def share_below(self, values: np.ndarray) -> np.ndarray:
+        """Share of the singular values that do not exceed each of `values`."""
+        inside = (values[:, None] - self.lows) / (self.highs - self.lows)
+        return np.clip(inside, 0, 1) @ self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +51,81 @@ class LogDensity:
     Golub and Meurant, "Matrices, Moments and Quadrature with Applications", 2010; Ubaru, Chen and Saad, "Fast
     estimation of tr(f(A)) via stochastic Lanczos quadrature", SIAM J. Matrix Anal. Appl. 38, 2017.
 
+    Intervals hold the chance of the start vectors (Student's, 99 %) and the error of the quadrature, which is taken
+    to be the most that the second half of the steps changed.
+
     Attributes:
-        probes: for every random start vector the natural logarithms, floored at FLOOR of the largest value, and
-            weights that sum to 1. The values are those of the side the vectors live on: min(rows, columns) of them
-            where an iteration starts on the smaller side.
+        probes: the points of every random start vector. Their values are those of the side the vectors live on:
+            min(rows, columns) of them where an iteration starts on the smaller side.
+        earlier: the same after fewer steps; none where the points are the singular values themselves.
     """
 
-    probes: tuple[tuple[np.ndarray, np.ndarray], ...]
+    probes: tuple[Points, ...]
+    earlier: tuple[tuple[Points, ...], ...] = ()
+
+    @property
+    def floor(self) -> float:
+        """Singular values below count as this."""
+        return FLOOR * max(float(probe.values.max()) for probe in self.probes)
 
     @property
     def mean(self) -> Estimate:
         """Mean of ln σ; 0 for an isometry."""
-        return _over([float(w @ x) for x, w in self.probes])
+        return self._over(self._mean)
 
     @property
     def spread(self) -> Estimate:
         """Standard deviation of ln σ: 0 at dynamical isometry (Pennington, Schoenholz and Ganguli, NeurIPS 2017)."""
-        return _over([math.sqrt(max(0.0, float(w @ (x - w @ x) ** 2))) for x, w in self.probes], least=0.0)
+        return self._over(self._spread, least=0.0)
 
-    def quantile(self, share: float) -> float:
+    def quantile(self, share: float) -> Estimate:
         """The ln σ below which this share of the singular values lies."""
-        points = np.concatenate([x for x, _ in self.probes])
-        weights = np.concatenate([w for _, w in self.probes]) / len(self.probes)
-        order = np.argsort(points)
-        reached = np.cumsum(weights[order])
-        return float(points[order][min(np.searchsorted(reached, share), len(points) - 1)])
+        return self._over(lambda points: self._quantile(points, share))
+
+    def record(self) -> Density:
+        """What is reported of it."""
+        top = self.floor / FLOOR * (1 + 2 * _ROUNDING)
+        edges = np.geomspace(self.floor, top, _BINS + 1)
+        bounds = np.array([-math.inf, *edges[1:-1], math.inf])
+
+        def share(i: int) -> Callable[[Points], float]:
+            return lambda points: float(np.diff(points.share_below(bounds[i : i + 2]))[0])
+
+        quantiles = {f"{q:g}": _exponential(self.quantile(q)) for q in _QUANTILES}
+        return Density(
+            mean=self.mean,
+            spread=self.spread,
+            below=self._over(lambda points: float(points.share_below(edges[:1])[0]), least=0.0, most=1.0),
+            quantiles=quantiles,
+            edges=tuple(edges.tolist()),
+            shares=tuple(self._over(share(i), least=0.0, most=1.0) for i in range(_BINS)),
+        )
+
+    def _mean(self, points: Points) -> float:
+        return float(points.weights @ self._logs(points))
+
+    def _spread(self, points: Points) -> float:
+        logs = self._logs(points)
+        return math.sqrt(max(0.0, float(points.weights @ (logs - points.weights @ logs) ** 2)))
+
+    def _quantile(self, points: Points, share: float) -> float:
+        ends = np.sort(np.concatenate((points.lows, points.highs)))
+        return math.log(max(self.floor, float(np.interp(share, points.share_below(ends), ends))))
+
+    def _logs(self, points: Points) -> np.ndarray:
+        return np.log(np.maximum(points.values, self.floor))
+
+    def _over(self, value: Callable[[Points], float], least: float = -math.inf, most: float = math.inf) -> Estimate:
+        """Mean over the probes with its interval; nothing bounds what one probe says."""
+        values = [value(probe) for probe in self.probes]
+        count, mean = len(values), statistics.fmean(values)
+        if not self.earlier:
+            return Estimate.exact(mean, "dense", len(self.probes[0].values))
+        if count == 1:
+            return Estimate(mean, least, most, _METHOD, 1)
+        half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * statistics.stdev(values) / math.sqrt(count)
+        half += max(abs(mean - statistics.fmean(map(value, points))) for points in self.earlier)
+        return Estimate(mean, max(least, mean - half), min(most, mean + half), _METHOD, count)
 
 
 def log_density(probes: Sequence[Sequence[Bidiagonal]]) -> LogDensity | None:
@@ -65,51 +134,55 @@ def log_density(probes: Sequence[Sequence[Bidiagonal]]) -> LogDensity | None:
     Args:
         probes: for every random start vector one run, or one for each of several diagonal blocks of equal shape.
     """
-    found = []
     for runs in probes:
         if not all(run.is_finite for run in runs) or not any(run.low() for run in runs):
             return None
-        values, weights = zip(*map(_quadrature, runs), strict=True)
-        values = np.concatenate(values)
-        found.append((np.log(np.maximum(values, FLOOR * values.max())), np.concatenate(weights) / len(runs)))
-    return LogDensity(tuple(found))
+
+    def after(share: float) -> tuple[Points, ...]:
+        return tuple(_joined([_quadrature(run, _steps(run, share)) for run in runs]) for runs in probes)
+
+    return LogDensity(after(1), tuple(map(after, _EARLIER)))
 
 
-def _quadrature(run: Bidiagonal) -> tuple[np.ndarray, np.ndarray]:
-    """Singular values of the bidiagonal matrix and the weights of the start vector in them."""
-    alphas, betas = np.asarray(run.alphas), np.asarray(run.betas[: len(run) - 1])
-    diagonal = alphas**2
-    diagonal[1:] += betas**2
-    squares, vectors = eigh_tridiagonal(diagonal, alphas[:-1] * betas)
-    return np.sqrt(np.clip(squares, 0, None)), vectors[0] ** 2
+def dense_density(values: np.ndarray) -> LogDensity | None:
+    """The density of known singular values; None where all are zero or one is not finite."""
+    if not np.isfinite(values).all() or not values.any():
+        return None
+    blur = _ROUNDING * values.max()
+    return LogDensity((Points(values, np.full(len(values), 1 / len(values)), values - blur, values + blur),))
 
 
-def layer_density(call: LayerCall, sweep: Sweep, *, probes: int = 4, steps: int = 24) -> LogDensity | None:
-    """The density of one chosen layer, by its derivatives; None where the Jacobian is zero or not finite.
+def _steps(run: Bidiagonal, share: float) -> int:
+    """A share of the steps; all of a run that could go no further, whose points are singular values."""
+    return len(run) if run.is_exhausted else max(1, int(share * len(run)))
 
-    Args:
-        call: the layer with its live tensors.
-        sweep: the pass, whose generator draws the start vectors.
-        probes: independent start vectors.
-        steps: of every run; so many points has its quadrature.
 
-    Raises:
-        NotAnalysedError: the layer has no consistent derivative.
+def _quadrature(run: Bidiagonal, steps: int) -> Points:
+    """Singular values of the leading part of a bidiagonal matrix and the weights of the start vector in them.
+
+    Within a Ritz value's residual there is a singular value for certain. What a point stands for is taken to lie
+    evenly in there, but no further than half way to the next point: a value that has converged stays a point, and
+    the continuous part of a density has no gaps.
     """
-    inputs = data(call)
-    operator = linearize(replay(call, inputs), [real(x) for x in inputs], sweep.generator)
-    forth, back = operator.matvec, operator.rmatvec
-    if operator.rows < operator.columns:
-        forth, back = back, forth
-    goal = fixed(steps)
-    starts = (sweep.start(min(operator.rows, operator.columns), like=inputs[0]) for _ in range(probes))
-    return log_density([[_lanczos.solve(forth, back, start, goal)[0]] for start in starts])
+    alphas, betas = np.asarray(run.alphas[:steps]), np.asarray(run.betas[:steps])
+    diagonal = alphas**2
+    diagonal[1:] += betas[:-1] ** 2
+    squares, vectors = eigh_tridiagonal(diagonal, alphas[:-1] * betas[:-1])
+    squares = np.clip(squares, 0, None)
+    values, reach = np.sqrt(squares), alphas[-1] * betas[-1] * np.abs(vectors[-1])
+    between, blur = (values[1:] + values[:-1]) / 2, _ROUNDING * values[-1]
+    lows = np.maximum(np.sqrt(np.clip(squares - reach, 0, None)), np.concatenate(([0.0], between)))
+    highs = np.minimum(np.sqrt(squares + reach), np.concatenate((between, values[-1:])))
+    return Points(values, vectors[0] ** 2, np.minimum(lows, values - blur), np.maximum(highs, values + blur))
 
 
-def _over(values: Sequence[float], least: float = -math.inf) -> Estimate:
-    """Mean over the probes with Student's 99 % interval; nothing bounds what one probe says."""
-    count, mean = len(values), statistics.fmean(values)
-    if count == 1:
-        return Estimate(mean, least, math.inf, "lanczos quadrature", 1)
-    half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * statistics.stdev(values) / math.sqrt(count)
-    return Estimate(mean, max(least, mean - half), mean + half, "lanczos quadrature", count)
+def _joined(parts: Sequence[Points]) -> Points:
+    """Equal shares of several sets of points."""
+    columns = zip(*((p.values, p.weights / len(parts), p.lows, p.highs) for p in parts), strict=True)
+    return Points(*(np.concatenate(column) for column in columns))
+
+
+def _exponential(logarithm: Estimate) -> Estimate:
+    """The same of σ as of ln σ."""
+    value, low, high = (math.exp(x) for x in (logarithm.value, logarithm.low, logarithm.high))
+    return Estimate(value, low, high, logarithm.method, logarithm.n, logarithm.status)

@@ -73,7 +73,7 @@ def operator_spectrum(
     norm, runs = _solve(matvec, rmatvec, start, goal, samples, is_fixed=iterations is not None)
     again = fixed(max(len(run) for run in runs), probability)
     probed = [runs, *(_solve(matvec, rmatvec, probe, again, samples, is_fixed=True)[1] for probe in probes)]
-    rows = columns or sum(part.numel() for part in _parts(start))
+    rows = columns or sum(part.numel() for part in parts(start))
     gain = _lanczos.rms_gain(
         [run for probe in probed for run in probe],
         columns=rows // (samples or 1),
@@ -90,8 +90,8 @@ def _solve(
     matvec: Apply, rmatvec: Apply, start: Vector, goal: Goal, samples: int | None, *, is_fixed: bool
 ) -> tuple[Estimate, list[Bidiagonal]]:
     """The spectral norm, and the run or those of all samples."""
-    packed = _Packed(matvec, rmatvec, start, samples)
-    vector = packed.inputs.pack(_parts(start))
+    packed = Packed(matvec, rmatvec, start, samples)
+    vector = packed.inputs.pack(parts(start))
     with torch.no_grad():
         if samples is not None:
             norm, runs = solve_largest(TwoSided(packed, vector), vector, goal)
@@ -101,18 +101,18 @@ def _solve(
     return norm, [run]
 
 
-class _Packed:
+class Packed:
     """An operator on vectors of any shape as one on flat vectors, or as one system for every sample."""
 
     def __init__(self, matvec: Apply, rmatvec: Apply, start: Vector, samples: int | None) -> None:
-        self.inputs = Packing(_parts(start), samples)
+        self.inputs = Packing(parts(start), samples)
         self._apply, self._apply_adjoint = matvec, rmatvec
         self._samples, self._is_tuple = samples, not isinstance(start, Tensor)
         self._outputs: tuple[Packing, bool] | None = None
 
     def matvec(self, v: Tensor) -> Tensor:
         applied = self._apply(_vector(self.inputs.unpack(v), self._is_tuple))
-        image = _parts(applied)
+        image = parts(applied)
         if self._outputs is None:
             self._outputs = Packing(image, self._samples), not isinstance(applied, Tensor)
         return self._outputs[0].pack(image)
@@ -120,7 +120,7 @@ class _Packed:
     def rmatvec(self, u: Tensor) -> Tensor:
         assert self._outputs is not None, "J is applied before its adjoint"
         packing, is_tuple = self._outputs
-        return self.inputs.pack(_parts(self._apply_adjoint(_vector(packing.unpack(u), is_tuple))))
+        return self.inputs.pack(parts(self._apply_adjoint(_vector(packing.unpack(u), is_tuple))))
 
     def keep(self, rows: Tensor) -> _Some:
         """Only these samples."""
@@ -132,7 +132,7 @@ class _Packed:
 class _Some:
     """Some samples of an operator that always is applied to all: zeros stand for the others."""
 
-    all: _Packed
+    all: Packed
     samples: int
     rows: Tensor
 
@@ -156,7 +156,7 @@ def _goal(tolerance: float, probability: float, is_certified: bool, iterations: 
     return goal if goal.is_coarse else replace(goal, first=28)
 
 
-def _parts(vector: Vector) -> tuple[Tensor, ...]:
+def parts(vector: Vector) -> tuple[Tensor, ...]:
     return (vector,) if isinstance(vector, Tensor) else tuple(vector)
 
 

@@ -174,3 +174,26 @@ def test_a_broken_project_file_is_one_sentence(invoke, analysis, tmp_path: Path,
     assert result.status == 2
     assert "memry" in result.err
     assert "Traceback" not in result.err
+
+
+def test_density_names_layers_and_may_be_repeated(invoke, analysis) -> None:
+    invoke("analyze", "m.py", "--density", "layer1.*", "--density", "network")
+    assert analysis.asked[0].options.density == ("layer1.*", "network")
+
+
+def test_a_density_is_measured_and_shown_from_end_to_end(invoke, tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "import torch\n\n\ndef make_model():\n"
+        "    model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Tanh(), torch.nn.Linear(16, 4))\n"
+        "    torch.nn.init.orthogonal_(model[0].weight)\n    return model\n"
+    )
+    quick = ("--no-prescribe", "--no-trial-steps", "--fail-on", "never")
+    result = invoke("analyze", str(file), *quick, "--density", "0", "-o", str(tmp_path / "a.json"))
+    assert "spread of ln σ" in result.out
+    first, *others = [x for x in json.loads((tmp_path / "a.json").read_text())["layers"] if x["kind"] != "input"]
+    assert first["density"]["spread"]["value"] == pytest.approx(0, abs=1e-4)
+    assert [x["density"] for x in others] == [None, None]
+    wrong = invoke("analyze", str(file), *quick, "--density", "fc")
+    assert wrong.status == 2
+    assert "No layer is called 'fc'; try 0, 1, 2 or network." in wrong.err

@@ -35,7 +35,7 @@ def test_a_command_line_target_gives_the_same_verdict_through_a_process(tmp_path
 
 def test_a_request_travels_whole() -> None:
     config = replace(Config(), timeout=3.0, optimizer="adamw")
-    options = Options(config, seed=4, learning_rate=0.1, select=("GS2",), ignore=("dead-relu",))
+    options = Options(config, seed=4, learning_rate=0.1, select=("GS2",), ignore=("dead-relu",), density=("a.*",))
     request = Request("m.py", options, inputs=("2,3",), settings={"depth": 3, "act": "relu"}, is_static=True)
 
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(msgspec.to_builtins(request)))

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gradscope.report import _words
+from gradscope.report._density import COLUMNS, TITLE, densities, legend
 from gradscope.report._format import output_format
 from gradscope.report._isometry import isometry
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
 from gradscope.report._scale import depth_layers, rms
 from gradscope.report._theory import facts, predicted_layers
-from gradscope.report.html_page._plot import HEIGHT, WIDTH, curve, peak, plot
+from gradscope.report.html_page._plot import HEIGHT, WIDTH, bars, curve, peak, plot
 from gradscope.schema import Estimate, Report
 
 _TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -43,6 +44,7 @@ def html_page(report: Report, look: Look) -> str:
         "rms": rms,
         "curve": curve,
         "peak": peak,
+        "bars": bars,
     }
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
@@ -52,6 +54,10 @@ def html_page(report: Report, look: Look) -> str:
         panels=_panels(report),
         accepted=[v for v in report.verifications if v.accepted],
         rejected=[v for v in report.verifications if not v.accepted],
+        densities=densities(report),
+        density_title=TITLE,
+        density_legend=legend(densities(report)),
+        columns=COLUMNS,
         theory=facts(report),
         jacobian=isometry(report),
         twins=predicted_layers(report) if report.measured is not None else {},

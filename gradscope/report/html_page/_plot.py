@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import TypeGuard
 
+from gradscope.schema import Estimate
+
 WIDTH, HEIGHT = 720, 200  # of the plotting area, in SVG units
 _SMALLEST_SPAN = 2  # decades: a healthy profile is to look flat, not dramatic
 _MOST_TICKS = 6
@@ -59,6 +61,13 @@ def curve(losses: Sequence[float], top: float) -> str:
     step = 100 / max(len(losses) - 1, 1)
     finite = takewhile(lambda pair: math.isfinite(pair[1]), enumerate(losses))
     return " ".join(f"{i * step:.1f},{24 * (1 - min(loss, top) / top):.1f}" for i, loss in finite)
+
+
+def bars(shares: Sequence[Estimate]) -> list[tuple[float, float, float, float]]:
+    """Bars side by side as (x, y, width, height) of SVG rectangles in 200 x 48; the largest share is full height."""
+    top, width = max(share.value for share in shares), 200 / len(shares)
+    heights = (48 * share.value / top for share in shares)
+    return [(round(i * width, 1), round(48 - h, 1), round(width - 1, 1), round(h, 1)) for i, h in enumerate(heights)]
 
 
 def _has_logarithm(value: float | None) -> TypeGuard[float]:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
+from gradscope.report.terminal.density import density
 from gradscope.report.terminal.depth import depth
 from gradscope.report.terminal.facts import facts
 from gradscope.report.terminal.findings import findings
@@ -18,7 +19,7 @@ from gradscope.report.terminal.theory import theory
 from gradscope.report.terminal.verdict import verdict
 from gradscope.schema import Report
 
-_SECTIONS = (verdict, findings, depth, layers, theory, remedies, recipe, facts)
+_SECTIONS = (verdict, findings, depth, layers, density, theory, remedies, recipe, facts)
 
 
 @output_format("terminal", suffix=".txt")

@@ -33,7 +33,7 @@ def facts(report: Report, look: Look) -> Iterator[RenderableType]:
         rows.append(("initial loss", Text.assemble(estimate(network["initial_loss"]), (expected, "dim"))))
     jacobian = isometry(report)
     if jacobian is not None:
-        rows.append(("Jacobian", jacobian))
+        rows.append(("Jacobian", jacobian.replace("σ", look.glyph("sigma"))))
     reached = share(coverage.parameters_reached)
     rows.append(
         (

@@ -1,0 +1,39 @@
+"""The lines of bars."""
+
+import pytest
+
+from gradscope.report import Look, render
+from gradscope.report.terminal.density import density
+from tests.report import fixtures
+from tests.report.densities import report
+
+
+def section(width: int, *, ascii: bool = False) -> str:
+    text = render(report(), "terminal", width=width, ascii=ascii)
+    return text[text.index("Singular values") : text.index("How this was")]
+
+
+def test_an_isometry_is_one_bar_at_the_right_and_dead_units_one_at_the_left() -> None:
+    lines = section(80).splitlines()
+    isometry, half = (next(x for x in lines if label in x) for label in (report().layers[0].label, "network"))
+    assert isometry.count("█") == 1
+    assert half.index("█") < half.index("▁") < half.index("▄") < half.index("1.2 [")
+    starts = {x.index("█") for x in lines if "█" in x}
+    assert max(starts) - min(starts) == 19, "bins of all rows stand below each other"
+
+
+@pytest.mark.parametrize("width", [80, 100, 115, 120])
+def test_no_number_is_cut(width: int) -> None:
+    text = section(width)
+    assert "1.2 [1.1, 1.3]" in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_ascii_has_bars_too() -> None:
+    text = section(80, ascii=True)
+    assert text.isascii()
+    assert "|" in text or "#" in text
+
+
+def test_it_is_silent_where_none_was_asked_for() -> None:
+    assert list(density(fixtures.healthy(), Look())) == []
