@@ -90,7 +90,10 @@ class Tape(TorchFunctionMode):
             function = self._in_modes(function, is_writing=bool(written))
             layer = self.record.add_call(function, name, (args, kwargs), read, output, changed)
         if layer is not None:
-            self.record.show(layer, LayerCall(name, None, function, before, kwargs, output if outs else changed[0]))
+            shown = tensors_in((before, kwargs))  # in the order of `ins`, with copies of what was overwritten
+            constants = tuple(s for s, t in zip(shown, ins, strict=True) if not read[id(t)].origin.layers)
+            result = output if outs else changed[0]
+            self.record.show(layer, LayerCall(name, None, function, before, kwargs, result, constants))
         return output
 
     def call_module(
@@ -113,6 +116,7 @@ class Tape(TorchFunctionMode):
         with _unseen():
             ins = tensors_in((args, kwargs))
             read = record.read(ins)
+            fixed = [not v.origin.layers for v in read]
             slots = {id(t): Reference(v.slot) for t, v in zip(ins, read, strict=True)}
         layer, start = self._layers.open_module(module, path), len(record.ops)
         record.leaf, self._leaf = layer, _Leaf(ins)
@@ -131,8 +135,9 @@ class Tape(TorchFunctionMode):
             record.close_leaf(layer, whole, output, read)
             self._layers.close(layer, main_tensor(output))
             args, kwargs = map_tensors((args, kwargs), lambda t: originals.get(id(t), t))
+            constants = tuple(originals.get(id(t), t) for t, is_fixed in zip(ins, fixed, strict=True) if is_fixed)
             function = self._in_modes(module, is_writing=False)
-        self.record.show(layer, LayerCall(layer.op, module, function, args, kwargs, output))
+        self.record.show(layer, LayerCall(layer.op, module, function, args, kwargs, output, constants))
         return output
 
     def _originals(self, args: tuple[Any, ...], written: list[Tensor]) -> tuple[Any, ...]:

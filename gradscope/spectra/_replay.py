@@ -18,18 +18,25 @@ from gradscope.schema import LayerCall
 from gradscope.spectra._sweep import tensors
 
 
-def replay(call: LayerCall, inputs: Sequence[Tensor], attributes: dict[str, Any] | None = None) -> Callable[..., Any]:
+def replay(
+    call: LayerCall,
+    inputs: Sequence[Tensor],
+    attributes: dict[str, Any] | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Callable[..., Any]:
     """A function of new values for `inputs` (found in the call by identity) that returns the call's output.
 
-    Half-precision tensors and weights are widened to float32; a tensor the call writes into is copied first.
+    Tensors and weights of a lower precision are widened; a tensor the call writes into is copied first.
     Randomness is repeated: every run draws the same numbers, and the global generators are left as they were.
 
     Args:
         call: what to run.
         inputs: tensors among its arguments.
         attributes: of the module, changed for these runs.
+        dtype: lowest precision of the run.
     """
-    module = None if call.module is None else twin(call.module)
+    module = None if call.module is None else twin(call.module, dtype)
     if module is not None:
         module.__dict__.update(attributes or {})
     function = call.function if module is None else module.forward
@@ -38,7 +45,7 @@ def replay(call: LayerCall, inputs: Sequence[Tensor], attributes: dict[str, Any]
     def run(*values: Tensor) -> Any:
         def swapped(tree: Any) -> Any:
             if isinstance(tree, Tensor):
-                return values[places[id(tree)]].clone() if id(tree) in places else _widened(tree.detach())
+                return values[places[id(tree)]].clone() if id(tree) in places else widened(tree.detach(), dtype)
             if isinstance(tree, dict):
                 return {key: swapped(item) for key, item in tree.items()}
             if isinstance(tree, list | tuple):
@@ -52,8 +59,8 @@ def replay(call: LayerCall, inputs: Sequence[Tensor], attributes: dict[str, Any]
     return run
 
 
-def twin(module: nn.Module) -> nn.Module:
-    """A module that shares the weights and nothing else: no hooks, its own buffers and attributes, float32."""
+def twin(module: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A module that shares the weights and nothing else: no hooks, its own buffers and attributes, widened."""
     if isinstance(module, torch.jit.ScriptModule):
         return module
     other = object.__new__(type(module))
@@ -61,12 +68,13 @@ def twin(module: nn.Module) -> nn.Module:
     for name, value in module.__dict__.items():
         if "_hooks" in name and isinstance(value, OrderedDict):
             other.__dict__[name] = OrderedDict()
-    other._buffers = {k: None if b is None else _widened(b.detach().clone()) for k, b in module._buffers.items()}
-    if any(p is not None and p.dtype in (torch.float16, torch.bfloat16) for p in module._parameters.values()):
+    other._buffers = {k: None if b is None else widened(b.detach().clone(), dtype) for k, b in module._buffers.items()}
+    if any(p is not None and widened(p, dtype) is not p for p in module._parameters.values()):
         other._parameters = {
-            k: None if p is None else nn.Parameter(p.detach().float()) for k, p in module._parameters.items()
+            k: None if p is None else nn.Parameter(widened(p.detach(), dtype), requires_grad=p.requires_grad)
+            for k, p in module._parameters.items()
         }
-    other._modules = {k: None if m is None else twin(m) for k, m in module._modules.items()}
+    other._modules = {k: None if m is None else twin(m, dtype) for k, m in module._modules.items()}
     return other
 
 
@@ -83,8 +91,9 @@ def settled(call: LayerCall) -> LayerCall:
     return replace(call, module=module)
 
 
-def _widened(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+def widened(tensor: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The tensor, or a copy of it in `dtype` where its own has fewer digits; complex and integer ones stay."""
+    return tensor.to(dtype) if tensor.is_floating_point() and tensor.itemsize < dtype.itemsize else tensor
 
 
 def full_precision() -> AbstractContextManager[object]:

@@ -78,6 +78,6 @@ def is_constant(call: LayerCall, tensor: Tensor) -> bool:
     return any(tensor is other for other in call.constants or ())
 
 
-def is_generated(call: LayerCall, weight: Tensor) -> bool:
-    """Whether what stands in the place of a weight is known to be computed from the model's inputs."""
-    return call.constants is not None and not is_constant(call, weight)
+def is_alone(call: LayerCall, x: Tensor) -> bool:
+    """Whether `x` is all that carries signal: no weight, gain or bias is computed from the model's inputs."""
+    return call.constants is None or all(t is x for t in data(call))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -59,7 +59,12 @@ def nonfinite(method: str = "exact") -> LayerSpectrum:
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:
     """Whether no entry is NaN or infinite: the sum tells in one pass, unless it overflows by itself."""
-    return all(math.isfinite(t.sum(dtype=_accumulator(t)).item()) or bool(t.isfinite().all()) for t in tensors)
+    return all(math.isfinite(abs(t.sum(dtype=_accumulator(t)).item())) or bool(t.isfinite().all()) for t in tensors)
+
+
+def are_defined(tensors: Sequence[Tensor]) -> bool:
+    """Whether no entry is NaN or plus infinity; minus infinity is how masks rule entries out."""
+    return are_finite(tensors) or all(not t.is_complex() and bool((t < math.inf).all()) for t in tensors)
 
 
 def _accumulator(tensor: Tensor) -> torch.dtype:

@@ -52,4 +52,4 @@ def scaling(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     if not data(call):
         return SOURCE
     factor = abs(float(b)) if "mul" in name_of(call) else 1 / abs(float(b)) if b else math.inf
-    return exact(factor, factor, a.numel())
+    return exact(factor, factor, a.numel() * (2 if a.is_complex() else 1))

@@ -14,11 +14,12 @@ from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._matrix import matrix_norm, real
 from gradscope.spectra._onednn import PackedConvolution, is_available, packed_convolution
-from gradscope.spectra._rules import argument, is_constant, is_generated, name_of, rule
+from gradscope.spectra._rules import argument, is_alone, is_constant, name_of, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
 
 _CONVOLVE = (F.conv1d, F.conv2d, F.conv3d)
+_DENSE = 96  # up to so many entries of an image the matrix costs no more than an iteration
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,17 @@ class Geometry:
         )
         return apart and not any(self.padding) and not any(self.surplus)
 
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Spatial size of the result."""
+        rows = zip(self.size, self.kernel, self.stride, self.padding, self.dilation, self.surplus, strict=True)
+        return tuple((n + more + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d, more in rows)
+
     def hits(self) -> Tensor:
         """How many output positions every kernel tap reads a real input entry for; shape of the kernel."""
         total = torch.ones((), dtype=torch.float64)
-        rows = zip(self.size, self.kernel, self.stride, self.padding, self.dilation, self.surplus, strict=True)
-        for n, k, stride, padding, dilation, surplus in rows:
-            outputs = (n + surplus + 2 * padding - dilation * (k - 1) - 1) // stride + 1
+        rows = zip(self.outputs, self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        for outputs, n, k, stride, padding, dilation in rows:
             position = torch.arange(outputs)[:, None] * stride + torch.arange(k) * dilation - padding  # (output, tap)
             total = total[..., None] * ((position >= 0) & (position < n)).sum(0).double()
         return total
@@ -73,7 +79,7 @@ def convolution_module(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 def convolution_function(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """torch.nn.functional's convolutions; a weight that is computed from the input goes the generic way."""
     x, weight = argument(call, 0, "input"), argument(call, 1, "weight")
-    if is_generated(call, weight) or is_constant(call, x):
+    if is_constant(call, x) or not is_alone(call, x):
         return None
     is_transposed = "transpose" in name_of(call)
     dilation, groups = (7, 6) if is_transposed else (5, 6)
@@ -88,10 +94,15 @@ def convolution_function(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 
 def _spectrum(
     call: LayerCall, x: Tensor, weight: Tensor, options: tuple, is_transposed: bool, sweep: Sweep
-) -> LayerSpectrum:
-    """Every sample repeats the same Jacobian; a transposed layer is the adjoint of the convolution of its output."""
-    image = call.output if is_transposed else x
+) -> LayerSpectrum | None:
+    """Every sample repeats the same Jacobian; a transposed layer is the adjoint of the convolution of its output.
+
+    None for complex weights, and for an output padded so far that its convolution is larger than the input.
+    """
+    image, other = (call.output, x) if is_transposed else (x, call.output)
     shape = _geometry(tuple(image.shape[2 - weight.ndim :]), weight, *options)
+    if weight.is_complex() or shape.outputs != tuple(other.shape[2 - weight.ndim :]):
+        return None
     norm, squared = sweep.solved(weight, ("convolution", shape), lambda: _solve(real(weight), shape, sweep))
     samples = 1 if x.ndim < weight.ndim else x.shape[0]
     return spectrum(norm, Estimate.exact(math.sqrt(squared * samples / x.numel())), x.numel())
@@ -140,12 +151,25 @@ def _solve(weight: Tensor, shape: Geometry, sweep: Sweep) -> tuple[Estimate, flo
     if shape.is_patchwise:
         blocks = weight.reshape(shape.groups, weight.shape[0] // shape.groups, -1)
         return matrix_norm(blocks[0] if shape.groups == 1 else blocks, sweep)[0], squared
+    if weight.shape[1] * shape.groups * math.prod(shape.size) <= _DENSE:
+        return matrix_norm(_dense(weight, shape), sweep)[0], squared
     matvec, rmatvec = operator(weight, shape)
     goal = sweep.goal(coarse=8, fine=28)
     start = sweep.start(1, weight.shape[1] * shape.groups, *shape.size, like=weight)
     bidiagonal, is_settled = _lanczos.solve(matvec, rmatvec, start, goal)
     norm = _lanczos.spectral_norm(bidiagonal, is_settled, probability=goal.probability, method="lanczos")
     return norm, squared
+
+
+def _dense(weight: Tensor, shape: Geometry) -> Tensor:
+    """The convolution of one small image as a matrix, (outputs, inputs)."""
+    channels = weight.shape[1] * shape.groups
+    basis = torch.eye(channels * math.prod(shape.size), dtype=torch.float64, device=weight.device)
+    margin = [side for p, more in zip(shape.padding[::-1], shape.surplus[::-1], strict=True) for side in (p, p + more)]
+    images = F.pad(basis.view(-1, channels, *shape.size), margin)
+    convolve = _CONVOLVE[len(shape.size) - 1]
+    outputs = convolve(images, weight.double(), None, shape.stride, 0, shape.dilation, shape.groups)
+    return outputs.flatten(1).mT
 
 
 def operator(weight: Tensor, shape: Geometry) -> tuple[_lanczos.Matvec, _lanczos.Matvec]:

@@ -12,6 +12,7 @@ from gradscope.spectra._counting import nonzeros
 from gradscope.spectra._rules import argument, data, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
+from gradscope.spectra.elementwise import elementwise
 
 _METHOD = "exact (mask of this run)"
 
@@ -40,14 +41,31 @@ def dropout(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 
 @rule("RReLU", "rrelu")
 def random_rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
-    """RReLU: 1 for positive inputs, the drawn slope output / input for negative ones."""
+    """RReLU: 1 for positive inputs, the drawn slope output / input for negative ones; unseen at 0, in eval the mean."""
     if not data(call):
         return SOURCE
     x: Tensor = argument(call, 0, "input").float()
     if not are_finite([x]):
         return nonfinite()
-    slope = torch.where(x == 0, 1.0, call.output.float() / x)
-    return exact(slope.abs().max().item(), slope.square().mean().sqrt().item(), x.numel(), _METHOD)
+    lower, upper, is_random = _slopes(call)
+    if not is_random:
+        return elementwise(call, sweep)
+    slope = torch.where(x == 0, (lower + upper) / 2, call.output.float() / x)
+    if bool(x.all()):
+        return exact(slope.abs().max().item(), slope.square().mean().sqrt().item(), x.numel(), _METHOD)
+    ends = [torch.where(x == 0, end, slope) for end in (lower, upper)]
+    norms = sorted(end.abs().max().item() for end in ends)
+    gains = sorted(end.square().mean().sqrt().item() for end in ends)
+    norm = Estimate(slope.abs().max().item(), norms[0], norms[1], _METHOD)
+    return spectrum(norm, Estimate(slope.square().mean().sqrt().item(), gains[0], gains[1], _METHOD), x.numel())
+
+
+def _slopes(call: LayerCall) -> tuple[float, float, bool]:
+    """Ends of the interval that slopes are drawn from, and whether they are."""
+    if call.module is not None:
+        return float(call.module.lower), float(call.module.upper), call.module.training  # type: ignore[arg-type]
+    ends = [float(argument(call, 1 + i, name, x)) for i, (name, x) in enumerate((("lower", 1 / 8), ("upper", 1 / 3)))]
+    return ends[0], ends[1], bool(argument(call, 3, "training", False))
 
 
 def _probability(call: LayerCall) -> float:

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra._counting import nonzeros
-from gradscope.spectra._replay import replay
+from gradscope.spectra._replay import replay, widened
 from gradscope.spectra._rows import largest, updated_value
-from gradscope.spectra._rules import data, name_of, rule
-from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
+from gradscope.spectra._rules import argument, data, is_alone, name_of, rule
+from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_defined, are_finite, exact, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
 
 MODULES = (
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish"),
-    *("PReLU", "SELU", "SiLU", "Softplus", "Softshrink", "Softsign", "Tanhshrink", "Threshold"),
+    *("SELU", "SiLU", "Softplus", "Softshrink", "Softsign", "Tanhshrink", "Threshold"),
 )
 TRANSFORMERS = (
     *("GELUActivation", "NewGELUActivation", "FastGELUActivation", "QuickGELUActivation", "ClippedGELUActivation"),
@@ -36,7 +36,7 @@ TRANSFORMERS = (
 )
 FUNCTIONS = (
     *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish"),
-    *("prelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanhshrink", "threshold"),
+    *("selu", "silu", "softplus", "softshrink", "softsign", "tanhshrink", "threshold"),
     *(
         "exp",
         "expm1",
@@ -59,6 +59,8 @@ FUNCTIONS = (
     *("ceil", "trunc", "fix"),
     *("sign", "sgn", "heaviside", "floordiv", "floor_divide", "frac", "deg2rad", "rad2deg", "copysign", "erfinv"),
 )
+
+_CANCELLED = 1e-3  # derivatives below this are differences in which float32 has lost digits
 
 
 @rule("ReLU", "ReLU6", "relu", "relu6")
@@ -83,35 +85,53 @@ def saturating(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
         return SOURCE
     if not isinstance(y, Tensor) or y.is_complex() or not y.numel():
         return None
-    y = _wide(y)
+    if y.dtype in (torch.float16, torch.bfloat16):
+        return elementwise(call, sweep)
     is_tanh = "tanh" in call.op.lower()
     slope = torch.addcmul(torch.ones_like(y), y, y, value=-1) if is_tanh else torch.addcmul(y, y, y, value=-1)
     if not are_finite([slope]):
         return nonfinite()
-    gain = torch.linalg.vector_norm(slope).item() / math.sqrt(y.numel())
-    return exact(slope.max().item(), gain, y.numel())
+    norm = slope.max().item()
+    if norm < _CANCELLED:
+        return elementwise(call, sweep)
+    return exact(norm, torch.linalg.vector_norm(slope).item() / math.sqrt(y.numel()), y.numel())
+
+
+@rule("PReLU", "prelu")
+def parametric_rectifier(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
+    """PReLU: elementwise, unless its slopes are computed from the input."""
+    return elementwise(call, sweep) if is_alone(call, argument(call, 0, "input")) else None
 
 
 @rule(*MODULES, *FUNCTIONS, *TRANSFORMERS)
 def elementwise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
-    """The diagonals by one backward pass of the sum of the output, with broadcast inputs written out."""
+    """The diagonals by one backward pass of the sum of the output, with broadcast inputs written out.
+
+    Minus infinity is an input like others (a mask), as long as the derivative there is finite.
+    """
     inputs = data(call)
     if not isinstance(call.output, Tensor) or call.output.is_complex() or any(t.is_complex() for t in inputs):
         return None
     if not inputs:
         return SOURCE
-    if not are_finite(inputs):
+    if not are_defined(inputs):
         return nonfinite()
-    shape = call.output.shape
-    function = replay(call, inputs)
+    diagonals = _diagonals(call, inputs, torch.float32)
+    if diagonals[0].dtype == torch.float32 and _largest_length(diagonals) < _CANCELLED:
+        diagonals = _diagonals(call, inputs, torch.float64)
+    return diagonal_spectrum(diagonals, [t.shape for t in inputs], sweep)
+
+
+def _diagonals(call: LayerCall, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """The derivative in every input, each in the shape of the output and at least of this precision."""
+    function = replay(call, inputs, dtype=dtype)
     with torch.enable_grad():
-        leaves = [_wide(t).detach().expand(shape).requires_grad_() for t in inputs]
+        leaves = [widened(t, dtype).detach().expand(call.output.shape).requires_grad_() for t in inputs]
         total = function(*leaves).sum()
         gradients = (
             torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
         )
-    diagonals = [torch.zeros_like(t) if g is None else g for g, t in zip(gradients, leaves, strict=True)]
-    return diagonal_spectrum(diagonals, [t.shape for t in inputs], sweep)
+    return [torch.zeros_like(t) if g is None else g for g, t in zip(gradients, leaves, strict=True)]
 
 
 def diagonal_spectrum(diagonals: Sequence[Tensor], shapes: Sequence[torch.Size], sweep: Sweep) -> LayerSpectrum | None:
@@ -169,7 +189,3 @@ def _diagonal_plus_outer(diagonal: Tensor, vector: Tensor, sweep: Sweep) -> Esti
     if not value.is_known:
         return value
     return Estimate(math.sqrt(value.value), math.sqrt(value.low), math.sqrt(value.high), value.method, value.n)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from gradscope.schema import LayerCall
-from gradscope.spectra._rules import rule
+from gradscope.spectra._rules import data, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum
 from gradscope.spectra._sweep import Sweep
 
 
 @rule("Embedding", "EmbeddingBag", "embedding", "embedding_bag", "one_hot")
 def lookup(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
-    """A table look-up by index; per-sample weights of a bag are data and go the generic way."""
-    weights = call.kwargs.get("per_sample_weights")
-    return SOURCE if weights is None else None
+    """A table look-up by index; a computed table and per-sample weights of a bag are data and go the generic way."""
+    return None if data(call) else SOURCE
 
 
 @rule(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra._matrix import matrix_norm
-from gradscope.spectra._rules import argument, is_constant, is_generated, rule
+from gradscope.spectra._rules import argument, is_alone, is_constant, rule
 from gradscope.spectra._spectrum import LayerSpectrum, spectrum
 from gradscope.spectra._sweep import Sweep
 
@@ -17,7 +17,7 @@ from gradscope.spectra._sweep import Sweep
 def linear(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """J = I ⊗ W for y = x Wᵀ + b."""
     x, weight = argument(call, 0, "input"), _weight(call)
-    if call.module is None and (is_generated(call, weight) or is_constant(call, x)):
+    if weight.is_complex() or is_constant(call, x) or not is_alone(call, x):
         return None
     return repeated_matrix(weight, x.numel(), weight.shape[-1], sweep)
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscope.schema import Estimate, LayerCall
+from gradscope.spectra._matrix import real
 from gradscope.spectra._rows import largest, updated_value
-from gradscope.spectra._rules import argument, data, rule
+from gradscope.spectra._rules import argument, data, is_alone, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, exact, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep
 
@@ -20,6 +21,8 @@ from gradscope.spectra._sweep import Sweep
 def batch_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Batch norm: a scaling in eval mode; in train mode the whole batch is the input, since it couples samples."""
     x, module = _input(call), call.module
+    if not is_alone(call, argument(call, 0, "input")) or call.function is torch.batch_norm:  # other order
+        return None
     if module is not None:
         assert isinstance(module, nn.modules.batchnorm._BatchNorm)
         running, weight, eps = module.running_var, module.weight, module.eps
@@ -30,7 +33,7 @@ def batch_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     if is_training or running is None:
         variance = _channel_variance(x)
         return _constant_gain(variance, weight, eps, x, method="exact (whole batch)")
-    scale = (running + eps).rsqrt() * (1 if weight is None else weight.abs())
+    scale = (real(running) + eps).rsqrt() * (1 if weight is None else real(weight).abs())
     return exact(scale.max().item(), torch.linalg.vector_norm(scale).item() / math.sqrt(len(scale)), x.numel())
 
 
@@ -46,6 +49,8 @@ def _channel_variance(x: Tensor) -> Tensor:
 def instance_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Instance norm: every channel of every sample is a group; stored statistics go the generic way."""
     x, module = _input(call), call.module
+    if not is_alone(call, argument(call, 0, "input")) or call.function is torch.instance_norm:  # as for batch norm
+        return None
     if module is not None:
         assert isinstance(module, nn.modules.instancenorm._InstanceNorm)
         weight, eps = module.weight, module.eps
@@ -62,14 +67,14 @@ def instance_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 
 
 @rule("LayerNorm", "layer_norm")
-def layer_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+def layer_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Layer norm: every row over the normalized dimensions is a group."""
     shape = _option(call, 1, "normalized_shape")
     return _rowwise(call, shape, _option(call, 2, "weight"), _option(call, 4, "eps", 1e-5), sweep, is_centered=True)
 
 
 @rule("RMSNorm", "rms_norm")
-def rms_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+def rms_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """RMS norm: as layer norm, without the mean."""
     shape, eps = _option(call, 1, "normalized_shape"), _option(call, 3, "eps")
     eps = torch.finfo(_input(call).dtype).eps if eps is None else eps
@@ -77,13 +82,15 @@ def rms_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 
 
 @rule("GroupNorm", "group_norm")
-def group_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+def group_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Group norm: the channels of a group share statistics and differ in their gain."""
+    if not is_alone(call, argument(call, 0, "input")):
+        return None
     x, groups = _input(call), _option(call, 1, "num_groups")
     weight = _option(call, 2, "weight")
     rows = x.reshape(x.shape[0] * groups, -1)
     if weight is not None:
-        weight = weight.reshape(groups, -1).repeat_interleave(rows.shape[1] * groups // x.shape[1], 1)
+        weight = real(weight).reshape(groups, -1).repeat_interleave(rows.shape[1] * groups // x.shape[1], 1)
         weight = weight.repeat(x.shape[0], 1)
     return normalized_rows(rows, weight, _option(call, 4, "eps", 1e-5), sweep, is_centered=True)
 
@@ -92,7 +99,7 @@ def group_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 def unit_length(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """x / max(|x|, eps): I - u uᵀ over |x| for every vector."""
     x, dim, eps = _input(call), argument(call, 2, "dim", 1), argument(call, 3, "eps", 1e-12)
-    if argument(call, 1, "p", 2.0) != 2.0 or not isinstance(dim, int):
+    if argument(call, 1, "p", 2.0) != 2.0 or not isinstance(dim, int) or not is_alone(call, argument(call, 0, "input")):
         return None
     length = torch.linalg.vector_norm(x, dim=dim)
     n, is_short = x.shape[dim], length < eps
@@ -127,6 +134,10 @@ def normalized_rows(
     weight = weight.expand_as(rows)
     deviation = (variance + eps).sqrt()
     removed = 2 if is_centered else 1
+    if n <= removed:  # J is of rank one: what is left along the input
+        norms = eps / (variance + eps) / deviation * weight.square().mean(1).sqrt() * (n == removed)
+        gain = torch.linalg.vector_norm(norms, dtype=torch.float64).item() / math.sqrt(rows.numel())
+        return exact(norms.max().item(), gain, rows.numel())
     top = weight.abs().topk(min(removed + 1, n), dim=1).values
     low = (top[:, -1] if n > removed else torch.zeros_like(deviation)) / deviation
 
@@ -169,27 +180,31 @@ def _closed(
     variance: Tensor, gain: Tensor, n: int, eps: float, *, is_centered: bool, method: str = "exact"
 ) -> LayerSpectrum:
     """Equal gains within a group: n - 2 (not centered: n - 1) singular values gain / σ, one times eps / σ²."""
+    columns = variance.numel() * n
+    free = n - (2 if is_centered else 1)
+    if free < 0:  # a single entry is its own mean
+        return exact(0.0, 0.0, columns, method)
     scale = gain / (variance + eps).sqrt()
     kept = eps / (variance + eps)
-    free = n - (2 if is_centered else 1)
     norm = (scale if free > 0 else scale * kept).max().item()
     total = (scale.square() * (free + kept.square())).double().sum().item()
-    columns = variance.numel() * n
     return exact(norm, math.sqrt(max(total, 0.0) / columns), columns, method)
 
 
 def _constant_gain(variance: Tensor, weight: Any, eps: float, x: Tensor, method: str = "exact") -> LayerSpectrum:
-    gain = torch.ones_like(variance) if weight is None else weight.abs().expand_as(variance)
+    gain = torch.ones_like(variance) if weight is None else real(weight).abs().expand_as(variance)
     return _closed(variance, gain, x.numel() // variance.numel(), eps, is_centered=True, method=method)
 
 
 def _rowwise(
     call: LayerCall, shape: int | Sequence[int], weight: Tensor | None, eps: float, sweep: Sweep, *, is_centered: bool
-) -> LayerSpectrum:
+) -> LayerSpectrum | None:
     if not data(call):
         return SOURCE
+    if not is_alone(call, argument(call, 0, "input")):
+        return None
     n = shape if isinstance(shape, int) else math.prod(shape)
-    weight = None if weight is None else weight.detach().reshape(1, n).float()
+    weight = None if weight is None else real(weight).reshape(1, n)
     return normalized_rows(_input(call).reshape(-1, n), weight, eps, sweep, is_centered=is_centered)
 
 
@@ -198,5 +213,4 @@ def _option(call: LayerCall, index: int, name: str, default: Any = None) -> Any:
 
 
 def _input(call: LayerCall) -> Tensor:
-    x: Tensor = argument(call, 0, "input")
-    return x.detach() if x.dtype in (torch.float32, torch.float64) else x.detach().float()
+    return real(argument(call, 0, "input"))

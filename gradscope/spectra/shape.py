@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import LayerCall
+from gradscope.spectra._matrix import real
 from gradscope.spectra._replay import replay
 from gradscope.spectra._rules import argument, data, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, exact
@@ -26,13 +27,12 @@ from gradscope.spectra._sweep import Sweep, tensors
 )
 def rearrangement(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """No entry is copied twice: σ = 1, or 0 where nothing is left."""
-    inputs = data(call)
-    if not inputs:
+    x = _moved(call)
+    outputs = [t for t in tensors(call.output) if t.is_floating_point() or t.is_complex()]
+    if x is None or not outputs:
         return SOURCE
-    x = inputs[0]
-    outputs = [t for t in tensors(call.output) if t.is_floating_point()]
-    if not outputs or x.is_complex():
-        return SOURCE if not x.is_complex() else None
+    if x.is_complex() or any(t.is_complex() for t in outputs):
+        return None
     kept = sum(t.numel() for t in outputs)
     return exact(float(kept > 0), math.sqrt(kept / max(1, x.numel())), x.numel())
 
@@ -40,13 +40,21 @@ def rearrangement(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 @rule("expand", "expand_as", "broadcast_to", "repeat", "tile", "repeat_interleave")
 def repetition(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     """Every entry is copied r times: √r; unequal repeats are counted."""
-    inputs = data(call)
-    if not inputs:
+    x = _moved(call)
+    if x is None:
         return SOURCE
-    if isinstance(argument(call, 1, "repeats"), Tensor) or inputs[0].is_complex():
+    if isinstance(argument(call, 1, "repeats"), Tensor) or x.is_complex():
         return copies(call, sweep)
-    factor = math.sqrt(call.output.numel() / max(1, inputs[0].numel()))
-    return exact(factor, factor, inputs[0].numel())
+    factor = math.sqrt(call.output.numel() / max(1, x.numel()))
+    return exact(factor, factor, x.numel())
+
+
+def _moved(call: LayerCall) -> Tensor | None:
+    """The tensor whose entries are moved, if it carries signal; another one may lend its shape or its dtype."""
+    inputs, first = data(call), argument(call, 0, "input")
+    if isinstance(first, Tensor):
+        return next((t for t in inputs if t is first), None)
+    return inputs[0] if inputs else None
 
 
 @rule("getitem")
@@ -72,11 +80,12 @@ def copies(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     inputs = data(call)
     if not inputs:
         return SOURCE
-    if any(t.is_complex() for t in inputs) or not isinstance(call.output, Tensor) or "reduce" in call.kwargs:
+    is_adding = "reduce" in call.kwargs or argument(call, 3, "accumulate", False) is True
+    if any(t.is_complex() for t in inputs) or not isinstance(call.output, Tensor) or is_adding:
         return None
     function = replay(call, inputs)
     with torch.enable_grad():
-        leaves = [torch.zeros(t.shape, dtype=torch.float32, device=t.device, requires_grad=True) for t in inputs]
+        leaves = [torch.zeros_like(real(t)).requires_grad_() for t in inputs]
         gradients = torch.autograd.grad(function(*leaves).sum(), leaves, allow_unused=True)
     counts = [g for g in gradients if g is not None and g.numel()]
     columns = sum(t.numel() for t in inputs)

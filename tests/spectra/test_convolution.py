@@ -1,11 +1,14 @@
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gradscope.spectra import convolution
+from gradscope.spectra import convolution, layer_spectrum
 from gradscope.spectra.convolution import _geometry, operator
-from tests.spectra.checks import assert_dense, drawn, normal
+from tests.reference import call_of, dense_spectrum
+from tests.spectra.checks import assert_dense, assert_estimate, drawn, normal, sweep_of
 
 CASES = [
     (nn.Conv1d, (3, 5, 3), {}, (2, 3, 11)),
@@ -26,6 +29,8 @@ CASES = [
     (nn.ConvTranspose2d, (3, 4, 3), {"stride": 2, "padding": 1, "output_padding": 1}, (1, 3, 5, 5)),
     (nn.ConvTranspose2d, (4, 6, 3), {"groups": 2, "dilation": 2}, (1, 4, 5, 4)),
     (nn.ConvTranspose2d, (4, 2, 2), {"stride": 2}, (1, 4, 5, 4)),
+    (nn.ConvTranspose1d, (3, 4, 2), {"dilation": 3, "output_padding": 2}, (1, 3, 5)),
+    (nn.ConvTranspose2d, (2, 3, 3), {"dilation": 2, "output_padding": 1, "padding": 1}, (1, 2, 4, 4)),
     (nn.ConvTranspose3d, (2, 2, 3), {"stride": 2}, (1, 2, 3, 3, 2)),
 ]
 
@@ -96,3 +101,21 @@ def test_delta_orthogonal_convolution_has_norm_one():
     result = assert_dense(layer, normal(1, 8, 6, 6))
     assert result.spectral_norm.value == pytest.approx(1, abs=1e-4)
     assert result.rms_gain.value == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"padding": 2, "groups": 2}, {"padding": "same", "dilation": 3}, {"stride": 2}]
+)
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_small_images_are_solved_exactly(options, kernel):
+    result = assert_dense(drawn(nn.Conv2d(4, 6, kernel, **options)), normal(2, 4, 5, 4))
+    assert result.spectral_norm.low == result.spectral_norm.high
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(2, 3, 2, dtype=torch.cfloat), nn.Linear(6, 3, dtype=torch.cfloat)])
+def test_complex_weights_match_pairs_of_reals(layer):
+    x = torch.complex(normal(2, 2, 6), normal(2, 2, 6, seed=1))
+    twin = copy.deepcopy(layer).to(torch.cdouble)
+    truth = dense_spectrum(lambda z: torch.view_as_real(twin(torch.view_as_complex(z))), torch.view_as_real(x))
+    found = layer_spectrum(call_of(layer, x), sweep_of())
+    assert_estimate(found.spectral_norm, truth.spectral_norm)
