@@ -14,7 +14,7 @@ from gradscope.spectra import _lanczos
 from gradscope.spectra._linearize import NotAnalysedError, Operator, linearize
 from gradscope.spectra._replay import replay
 from gradscope.spectra._rules import data
-from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_finite, gap, nonfinite, spectrum
+from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_defined, are_finite, gap, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep, tensors
 
 _DENSE = 32  # up to this smaller side the whole Jacobian costs less than an iteration
@@ -31,7 +31,7 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
     inputs = data(call)
     if not inputs or not any(t.is_floating_point() or t.is_complex() for t in tensors(select(call.output))):
         return SOURCE
-    if not are_finite(inputs):
+    if not are_defined(inputs):
         return nonfinite("generic")
     function = replay(call, inputs)
     try:

@@ -1,3 +1,5 @@
+import copy
+import math
 import operator
 
 import pytest
@@ -8,8 +10,8 @@ from transformers import activations
 
 from gradscope.spectra import layer_spectrum
 from gradscope.spectra.elementwise import TRANSFORMERS
-from tests.reference import call_of
-from tests.spectra.checks import assert_dense, normal, sweep_of
+from tests.reference import call_of, dense_spectrum
+from tests.spectra.checks import assert_dense, assert_estimate, normal, sweep_of, twin_of
 
 SHAPES = [(1,), (2, 3), (4, 5, 2), (1, 2, 3, 4), (30, 4)]
 ARGUMENTS = {"Threshold": (0.1, 2.0)}
@@ -98,3 +100,34 @@ def test_hand_written_activation_is_recognised(shape):
 @pytest.mark.parametrize("function", [operator.truediv, torch.pow])
 def test_function_of_a_number_matches_dense(function):
     assert_dense(function, normal(3, 4).abs() + 0.1, 2.0)
+
+
+@pytest.mark.parametrize("layer", [nn.Tanh(), nn.Sigmoid(), nn.GELU(), nn.Tanhshrink(), nn.Softsign()])
+@pytest.mark.parametrize("point", [-9.0, 9.0, 1e-4])
+def test_derivatives_that_are_small_differences_keep_their_digits(layer, point):
+    result, twin = layer_spectrum(call_of(layer, point + 0.1 * normal(3, 4)), sweep_of()), copy.deepcopy(layer)
+    (truth,) = torch.autograd.grad(twin(x := (point + 0.1 * normal(3, 4)).double().requires_grad_()).sum(), x)
+    assert result.spectral_norm.value == pytest.approx(truth.abs().max().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_slopes_are_not_read_off_rounded_outputs(dtype):
+    for layer in (nn.Tanh(), nn.Sigmoid()):
+        x = (2.5 + 0.1 * normal(3, 4)).to(dtype)
+        found = layer_spectrum(call_of(layer, x), sweep_of())
+        assert_estimate(found.spectral_norm, twin_of(layer, x.double()).spectral_norm)
+
+
+def test_a_random_slope_at_zero_is_an_interval():
+    x = torch.tensor([0.0, -1.0, 0.0])
+    found = layer_spectrum(call_of(nn.RReLU(0.5, 2.0), x), sweep_of()).spectral_norm
+    assert found.low <= found.value <= found.high == 2.0 and found.low >= 0.5
+    assert_dense(nn.RReLU(0.5, 2.0).eval(), torch.tensor([0.0, -1.0, 0.0]))
+
+
+def test_what_a_mask_rules_out_has_a_derivative():
+    scores = normal(4, 4).masked_fill(torch.ones(4, 4).triu(1).bool(), -math.inf)
+    for function, arguments in ((torch.exp, ()), (torch.amax, (-1,)), (torch.masked_fill, (scores > 1, -math.inf))):
+        found = layer_spectrum(call_of(function, scores, *arguments), sweep_of())
+        twin = dense_spectrum(lambda x, f=function, a=arguments: f(x, *a), scores)
+        assert_estimate(found.spectral_norm, twin.spectral_norm)

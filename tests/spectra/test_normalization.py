@@ -1,9 +1,13 @@
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.spectra.checks import assert_dense, drawn, normal
+from gradscope.spectra import layer_spectrum
+from tests.reference import call_of
+from tests.spectra.checks import assert_dense, assert_estimate, drawn, normal, sweep_of, twin_of
 
 SHAPES = [(2, 4), (3, 4, 5), (2, 4, 3, 3), (5, 4, 2), (4, 4, 1, 2)]
 
@@ -95,3 +99,47 @@ def test_weight_normalization_matches_dense(shape):
 @pytest.mark.parametrize("shape", SHAPES[1:])
 def test_local_response_normalization_matches_dense(shape):
     assert_dense(nn.LocalResponseNorm(2), normal(*shape))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_what_little_a_group_of_one_or_two_passes_matches_dense(affine):
+    for groups in (2, 4):  # of two channels, and of one
+        assert_dense(drawn(nn.GroupNorm(groups, 4, affine=affine)), 1e-3 * normal(5, 4))
+    for n in (1, 2):
+        assert_dense(drawn(nn.LayerNorm(n, elementwise_affine=affine)), 1e-3 * normal(5, n))
+        assert_dense(drawn(nn.RMSNorm(n, eps=1e-3, elementwise_affine=affine)), 1e-2 * normal(5, n))
+
+
+class Lookalike(nn.Module):
+    """Its output is that of a normalization, or nearly so; its gradient is another one's."""
+
+    def __init__(self, n, *, is_centered=False, is_detached=False, shift=0.0):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(normal(n, seed=1)), nn.Parameter(torch.full((n,), shift))
+        self.eps, self.is_centered, self.is_detached = 1e-6, is_centered, is_detached
+
+    def forward(self, x):
+        x = x - x.mean(-1, keepdim=True) if self.is_centered else x
+        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps)
+        return x * (scale.detach() if self.is_detached else scale) * self.weight + self.bias
+
+
+@pytest.mark.parametrize("n", [3, 8, 40])
+def test_a_normalization_is_known_by_its_gradient(n):
+    x = normal(4, n)
+    centered = x - x.mean(-1, keepdim=True)
+    assert_dense(Lookalike(n, is_centered=True), centered)
+    assert_dense(Lookalike(n), centered)
+    assert_dense(Lookalike(n, is_detached=True), x)
+    assert_dense(Lookalike(n, is_centered=True, shift=1e5), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gains_are_widened_before_they_are_used(dtype):
+    x = normal(4, 4).to(dtype)
+    for layer in (nn.GroupNorm(2, 4), nn.BatchNorm1d(4).eval(), nn.LayerNorm(4), Root(4)):
+        half = drawn(layer).to(dtype)
+        found = layer_spectrum(call_of(half, x), sweep_of())
+        twin = twin_of(copy.deepcopy(half).double(), x.double())
+        assert_estimate(found.spectral_norm, twin.spectral_norm)
+        assert_estimate(found.rms_gain, twin.rms_gain)
