@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-
-_CACHE = 250_000  # attention weights, 1 MB of them, that are worked on at a time
-
-_REPAID = 6  # times the value's width: up to so many queries one product with the weights is worth a few fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,117 +15,56 @@ class AttentionSystems:
 
     Attributes:
         query: (systems, T, d), the queries of all heads that share a key head one below the other; key:
-            (systems, S, d); value: (systems, S, e).
+            (systems, S, d); both times the factor of the scores, as derivatives by the other have it.
+        value: (systems, S, e).
         weights: attention weights P, (systems, T, S).
-        scale: factor s of the scores.
-        kept: dropout mask D on the weights, of their shape; None without.
+        output: O = (D∘P) V, (systems, T, e).
         inputs: which part of the vector is the query, the key and the value: equal for one tensor passed twice,
             None for a constant.
-        mixing: (D∘P)(D∘P)ᵀ, what J Jᵀ has from the value, (systems, T, T); None where it is not prepared.
+        kept: dropout mask D on the weights, of their shape; None without.
     """
 
     query: Tensor
     key: Tensor
     value: Tensor
     weights: Tensor
-    scale: float
+    output: Tensor
     inputs: tuple[int | None, ...] = (0, 1, 2)
     kept: Tensor | None = None
-    mixing: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
     def sizes(self) -> list[int]:
         """Entries of every part of the vector, for one system."""
         operands = {i: t[0].numel() for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)}
         return [operands[i] for i in sorted(i for i in operands if i is not None)]
 
-    @property
-    def columns(self) -> int:
-        """Entries of the vectors of `gram`: of the output, or of the inputs where these have fewer."""
-        return min(self._ends)
-
-    @property
-    def rows(self) -> int:
-        """Entries of the vectors in between."""
-        return max(self._ends)
-
-    @property
-    def _ends(self) -> tuple[int, int]:
-        return sum(self.sizes()), self.query.shape[1] * self.value.shape[2]
-
     def matvec(self, v: Tensor) -> Tensor:
-        """J v of every system, (systems, T e)."""
-        return torch.cat([part._forward(v[rows]) for part, rows in self._parts()])
+        """J v of every system, (systems, T e): dO = (D∘P) dV + (D∘A) V - a O.
 
-    def rmatvec(self, u: Tensor) -> Tensor:
-        """Jᵀ u of every system."""
-        return torch.cat([part._backward(u[rows]) for part, rows in self._parts()])
-
-    def gram(self, v: Tensor) -> Tensor:
-        """J Jᵀ v of every system, or JᵀJ v: what the first product writes is still in the cache for the second."""
-        inputs, outputs = self._ends
-        parts = self._parts()
-        if inputs < outputs:
-            return torch.cat([part._backward(part._forward(v[rows])) for part, rows in parts])
-        return torch.cat([part._outer(v[rows]) for part, rows in parts])
-
-    def prepared(self) -> AttentionSystems:
-        """Ready for many products: those with the value become one, where that pays within a few of them."""
-        inputs, outputs = self._ends
-        is_apart = self.inputs[2] is not None and self.inputs.count(self.inputs[2]) == 1
-        if not is_apart or inputs < outputs or self.query.shape[1] > _REPAID * self.value.shape[2]:
-            return self
-        weights = self._dropped(self.weights)
-        return replace(self, mixing=torch.bmm(weights, weights.mT))
-
-    def _outer(self, u: Tensor) -> Tensor:
-        """J Jᵀ u."""
-        if self.mixing is None:
-            return self._forward(self._backward(u))
-        of_scores = replace(self, inputs=(*self.inputs[:2], None))
-        u = u.view(*self.query.shape[:2], -1)
-        if not of_scores.sizes():
-            return torch.bmm(self.mixing, u).flatten(1)
-        out = of_scores._forward(of_scores._backward(u))
-        return out.view_as(u).baddbmm_(self.mixing, u).flatten(1)
-
-    def keep(self, rows: Tensor | slice) -> AttentionSystems:
-        """Only these systems."""
-        query, key, value, weights = (t[rows] for t in (self.query, self.key, self.value, self.weights))
-        kept, mixing = (None if t is None else t[rows] for t in (self.kept, self.mixing))
-        return replace(self, query=query, key=key, value=value, weights=weights, kept=kept, mixing=mixing)
-
-    def _parts(self) -> Iterator[tuple[AttentionSystems, slice]]:
-        """As many systems at a time as a CPU's cache holds; all on other devices."""
-        count = len(self.weights)
-        size = max(1, _CACHE // self.weights[0].numel()) if self.weights.device.type == "cpu" else count
-        for at in range(0, count, size):
-            rows = slice(at, at + size)
-            yield (self if size >= count else self.keep(rows)), rows
-
-    def _operands(self, vector: Tensor) -> list[Tensor | None]:
-        """The parts of a vector that belong to the query, the key and the value, as views of their shapes."""
-        parts = vector.split(self.sizes(), 1)
-        return [
-            None if i is None else parts[i].view(t.shape)
-            for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)
-        ]
-
-    def _forward(self, v: Tensor) -> Tensor:
-        """dO = D∘P dV + D∘A V with A = s (dQ Kᵀ + Q dKᵀ)∘P minus P times its row sums."""
+        A = P∘(dQ Kᵀ + Q dKᵀ) without the sums a of its rows: the derivative of a softmax is P∘X less P times those.
+        """
         dq, dk, dv = self._operands(v)
         scores = None if dq is None else torch.bmm(dq, self.key.mT)
         if dk is not None:
             scores = torch.bmm(self.query, dk.mT) if scores is None else scores.baddbmm_(self.query, dk.mT)
-        out = None if dv is None else torch.bmm(self._dropped(self.weights), dv)
+        out = None if dv is None else torch.bmm(self.dropped(self.weights), dv)
         if scores is not None:
-            inner = self._dropped(self._softmax_jacobian(scores))
-            out = torch.bmm(inner, self.value) if out is None else out.baddbmm_(inner, self.value)
+            scores.mul_(self.weights)
+            total = scores.sum(-1, keepdim=True)
+            moved = self.dropped(scores)
+            out = torch.bmm(moved, self.value) if out is None else out.baddbmm_(moved, self.value)
+            out.addcmul_(self.output, total, value=-1)
         assert out is not None, "some operand varies"
         return out.flatten(1)
 
-    def _backward(self, u: Tensor) -> Tensor:
-        """The adjoint: dV = (D∘P)ᵀ U, and the scores' gradient goes to the query and the key."""
-        u = u.view(*self.query.shape[:2], -1)
+    def rmatvec(self, u: Tensor) -> Tensor:
+        """Jᵀ u of every system: dV = (D∘P)ᵀ U, and the scores' gradient goes to the query and the key.
+
+        That gradient is P∘(D∘U Vᵀ) less P times the sums of its rows, which are the products of the rows of U and O.
+        """
+        u = u.view_as(self.output)
         out = u.new_empty(len(u), sum(self.sizes()))
         dq, dk, dv = self._operands(out)
         written: set[int | None] = set()
@@ -141,20 +75,36 @@ class AttentionSystems:
                 written.add(self.inputs[operand])
 
         if dq is not None or dk is not None:
-            inner = self._softmax_jacobian(self._dropped(torch.bmm(u, self.value.mT)))
-            write(dq, 0, inner, self.key)
-            write(dk, 1, inner.mT, self.query)
-        write(dv, 2, self._dropped(self.weights).mT, u)
+            total = torch.linalg.vecdot(u, self.output)[:, :, None]
+            gradient = self.dropped(torch.bmm(u, self.value.mT)).sub_(total).mul_(self.weights)
+            write(dq, 0, gradient, self.key)
+            write(dk, 1, gradient.mT, self.query)
+        write(dv, 2, self.dropped(self.weights).mT, u)
         return out
 
-    def _dropped(self, weights: Tensor) -> Tensor:
+    def keep(self, rows: Tensor | slice) -> AttentionSystems:
+        """Only these systems."""
+        query, key, value, weights, output = (
+            t[rows] for t in (self.query, self.key, self.value, self.weights, self.output)
+        )
+        kept = None if self.kept is None else self.kept[rows]
+        return AttentionSystems(query, key, value, weights, output, self.inputs, kept)
+
+    def with_dropout(self, kept: Tensor) -> AttentionSystems:
+        """The same under a dropout mask."""
+        return replace(self, kept=kept, output=torch.bmm(self.weights * kept, self.value))
+
+    def dropped(self, weights: Tensor) -> Tensor:
+        """D times them."""
         return weights if self.kept is None else weights * self.kept
 
-    def _softmax_jacobian(self, scores: Tensor) -> Tensor:
-        """s (diag P - P Pᵀ) applied to every row, in place: it is its own adjoint."""
-        scores.mul_(self.weights)
-        total = scores.sum(-1, keepdim=True)
-        return scores.addcmul_(self.weights, total, value=-1).mul_(self.scale)
+    def _operands(self, vector: Tensor) -> list[Tensor | None]:
+        """The parts of a vector that belong to the query, the key and the value, as views of their shapes."""
+        parts = vector.split(self.sizes(), 1)
+        return [
+            None if i is None else parts[i].view(t.shape)
+            for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)
+        ]
 
 
 def attention_systems(
@@ -178,13 +128,16 @@ def attention_systems(
     """
     *lead, length, width = query.shape
     key, value = (t.reshape(-1, *t.shape[-2:]) for t in (key, value))
-    query = query.reshape(len(key), groups * length, width)
-    scores = torch.bmm(query, key.mT).mul_(scale).view(*lead, length, key.shape[1])
+    query = query.reshape(len(key), groups * length, width) * scale
+    scores = torch.bmm(query, key.mT).view(*lead, length, key.shape[1])
     if is_causal:
         mask = torch.ones(length, key.shape[1], dtype=torch.bool, device=query.device).tril()
     if mask is not None and mask.dtype == torch.bool:
         scores.masked_fill_(~mask, -math.inf)
     elif mask is not None:
         scores += mask.detach()
-    weights = scores.softmax(-1).nan_to_num_(0.0)  # a query that may see nothing gets zeros
-    return AttentionSystems(query, key, value, weights.view(len(key), groups * length, -1), scale)
+    weights = scores.softmax(-1)
+    if mask is not None:
+        weights.nan_to_num_(0.0)  # a query that may see nothing gets zeros
+    weights = weights.view(len(key), groups * length, -1)
+    return AttentionSystems(query, key * scale, value, weights, torch.bmm(weights, value))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradscope.schema import LayerCall
+from gradscope.spectra._attention_gram import AttentionGram
 from gradscope.spectra._attention_systems import attention_systems
 from gradscope.spectra._batched import solve_many
 from gradscope.spectra._generic import analyse
@@ -43,17 +44,19 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
         return None
     if not are_finite(inputs):
         return nonfinite("lanczos")
-    scale = call.kwargs.get("scale") or q.shape[-1] ** -0.5
+    scale = call.kwargs.get("scale")
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
     is_causal = argument(call, 5, "is_causal", False)
     systems = attention_systems(
         *(real(t) for t in operands), mask=mask, is_causal=is_causal, scale=scale, groups=groups
     )
     dropout = argument(call, 4, "dropout_p", 0.0)
     kept = _kept(systems.weights, dropout, sweep) if dropout else None
-    systems = replace(systems, kept=kept, inputs=tuple(_place(t, inputs) for t in operands))
-    start = sweep.start(len(systems.weights), systems.columns, like=q)
+    systems = replace(systems, inputs=tuple(_place(t, inputs) for t in operands))
+    gram = AttentionGram.of(systems if kept is None else systems.with_dropout(kept))
+    start = sweep.start(len(systems), gram.columns, like=q)
     goal = sweep.goal(coarse=6, fine=16, early=4)
-    norm, gain = solve_many(systems.prepared(), start, goal, columns=sum(systems.sizes()))
+    norm, gain = solve_many(gram, start, goal, columns=sum(systems.sizes()))
     if kept is not None:
         norm, gain = (replace(e, method=f"{e.method} (dropout mask drawn anew)") for e in (norm, gain))
     return spectrum(norm, gain, sum(t.numel() for t in inputs))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gradscope.spectra import operator_norm, operator_spectrum
+from gradscope.spectra import _attention_gram, operator_norm, operator_spectrum
+from gradscope.spectra._attention_gram import AttentionGram
 from gradscope.spectra._attention_systems import attention_systems
 from gradscope.spectra._bidiagonal import Bidiagonal
 from gradscope.spectra._lanczos import bidiagonalizations
@@ -99,15 +100,19 @@ def test_what_lies_below_the_upper_bound_is_told_without_it() -> None:
     assert Bidiagonal(4, 4, [2.0], [0.0], is_exhausted=True).is_below(2.0, 1e-2)
 
 
+@pytest.mark.parametrize("entries", [10**6, 100])
 @pytest.mark.parametrize("inputs", [(0, 1, 2), (None, None, 0), (0, 0, 1), (0, 0, 0), (0, None, None)])
-def test_attention_s_one_product_is_the_two_in_turn(inputs: tuple[int | None, ...]) -> None:
+def test_attention_s_one_product_is_the_two_in_turn(
+    inputs: tuple[int | None, ...], entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_attention_gram, "_CACHE", entries)
     q, k, v = (normal(2, 3, 7, 4, seed=seed) for seed in range(3))
-    systems = attention_systems(q, k, v, mask=None, is_causal=True, scale=0.5)
-    weights = systems.weights
-    systems = replace(systems, inputs=inputs, kept=(normal(*weights.shape, seed=5) > 0).float())
-    start = normal(6, systems.columns, seed=6)
+    systems = replace(attention_systems(q, k, v, mask=None, is_causal=True, scale=0.5), inputs=inputs)
+    systems = systems.with_dropout((normal(*systems.weights.shape, seed=5) > 0).float())
+    gram = AttentionGram.of(systems)
+    start = normal(6, gram.columns, seed=6)
     whole = systems.matvec(systems.rmatvec(start))
-    torch.testing.assert_close(systems.gram(start), whole)
-    torch.testing.assert_close(systems.prepared().gram(start), whole)
-    kept = systems.prepared().keep(torch.tensor([4, 1]))
-    torch.testing.assert_close(kept.gram(start[[4, 1]]), whole[[4, 1]])
+    torch.testing.assert_close(gram.gram(start), whole)
+    some = gram.keep(torch.tensor([1, 4])).keep(torch.tensor([0, 1]))
+    torch.testing.assert_close(some.gram(start[[1, 4]]), whole[[1, 4]])
+    torch.testing.assert_close(some.keep(torch.tensor([1])).gram(start[[4]]), whole[[4]])
