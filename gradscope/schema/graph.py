@@ -113,7 +113,7 @@ class LayerGraph:
     nodes: tuple[LayerNode, ...]
     digraph: nx.DiGraph  # node = index in `nodes`
     blocks: tuple[Block, ...]
-    outputs: tuple[int, ...]  # nodes that produced the model's outputs
+    outputs: tuple[int, ...]  # nodes that produced the model's outputs, in the order in which it returns them
     fx: torch.fx.Graph  # one node a torch call
     constants: Mapping[str, Any]  # tensors behind those `get_attr` nodes of `fx` that are no parameters or buffers
     gaps: tuple[Gap, ...] = ()

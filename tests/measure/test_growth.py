@@ -1,5 +1,6 @@
 """Prefix Jacobians and the density of the network's singular values against dense ones."""
 
+import copy
 import math
 
 import pytest
@@ -73,3 +74,29 @@ def test_the_document_has_them() -> None:
         found = measure.profile(examined, capture.graph, Config())[1]
     assert {"jacobian_stable_rank", "jacobian_log_spread"} <= set(found.network)
     assert all("prefix_rms_gain" in layer.quantities for layer in found.layers if layer.node.kind == "module")
+
+
+class Cached(nn.Module):
+    """Returns what it remembers beside its answer, as a decoder does with keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key, self.head = nn.Linear(24, 24), nn.Linear(24, 5)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        key = self.key(x)
+        return {"logits": self.head(torch.tanh(key)), "key": key}
+
+
+def test_the_network_ends_where_its_first_output_does() -> None:
+    torch.manual_seed(0)
+    model, x = Cached(), random(2, 24)
+    examined = subject(model, x, training=False, loss=lambda output, _: output["logits"].square().sum())
+    with borrowed(model, training=False, seed=0):
+        graph, found = measure.profile(examined, capture.graph, Config())
+    assert [graph.nodes[i].name for i in graph.outputs] == ["head", "key"]
+    dense = torch.linalg.svdvals(dense_jacobian(lambda z: copy.deepcopy(model).double()(z)["logits"], x))[0].item()
+    norm = found.network["jacobian_spectral_norm"]
+    assert norm.low <= dense * 1.0001
+    assert dense <= norm.high
+    assert "prefix_rms_gain" in found.by_name["head"].quantities
