@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,49 +22,80 @@ ROUNDING = 1e-6  # relative slack of both bounds for the rounding of float32 vec
 Matvec = Callable[[Tensor], Tensor]
 
 
-def bidiagonalizations(matvec: Matvec, rmatvec: Matvec, start: Tensor) -> Iterator[Bidiagonal]:
+class HalfSteps(Protocol):
+    """The two halves of a step, with their vectors; `rows` and `columns` are the lengths of u and v.
+
+    A half step whose coefficient is zero or not finite is the last.
+    """
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def columns(self) -> int: ...
+
+    def along(self) -> float:
+        """u <- J v - β u; return its length α and scale it to one."""
+        ...
+
+    def back(self) -> float:
+        """v <- Jᵀ u - α v; return its length β and scale it to one."""
+        ...
+
+
+class OfProducts:
+    """The half steps of an operator that can only be applied; four vectors are alive."""
+
+    def __init__(self, matvec: Matvec, rmatvec: Matvec, start: Tensor) -> None:
+        self._matvec, self._rmatvec = matvec, rmatvec
+        self._v = start * (1 / norm(start))
+        self._u: Tensor | None = None
+        self._alpha = self._beta = 0.0
+        self.columns, self.rows = start.numel(), 0
+
+    def along(self) -> float:
+        w = self._matvec(self._v)
+        self.rows = w.numel()
+        w = w.clone() if self._u is None else torch.sub(w, self._u, alpha=self._beta)
+        self._alpha = norm(w)
+        self._u = w.mul_(1 / self._alpha) if self._alpha else w
+        return self._alpha
+
+    def back(self) -> float:
+        assert self._u is not None, "the first half comes first"
+        w = torch.sub(self._rmatvec(self._u), self._v, alpha=self._alpha)
+        self._beta = norm(w)
+        self._v = w.mul_(1 / self._beta) if self._beta else w
+        return self._beta
+
+
+def bidiagonalizations(steps: HalfSteps) -> Iterator[Bidiagonal]:
     """Yield the growing bidiagonal matrix after every step (Golub and Kahan 1965); no reorthogonalization.
 
     Lost orthogonality only makes copies of values that have converged, never a too large Ritz value, so the
-    largest singular value needs none. Four vectors are alive.
-
-    Args:
-        matvec: v -> J v; may return one of its arguments or a view.
-        rmatvec: u -> Jᵀ u, likewise.
-        start: random vector v₁ of any shape with independent normal entries, of any length.
+    largest singular value needs none.
     """
-    bidiagonal = Bidiagonal(start.numel())
+    bidiagonal = Bidiagonal(steps.columns)
     alphas, betas = bidiagonal.alphas, bidiagonal.betas
-    largest, u = 0.0, None
-    v = start * (1 / norm(start))
+    largest = 0.0
     while True:
-        w = matvec(v)
-        bidiagonal.rows = w.numel()
-        w = w.clone() if u is None else torch.sub(w, u, alpha=betas[-1])
-        alpha = norm(w)
+        alpha = steps.along()
+        bidiagonal.rows = steps.rows
         largest = max(largest, alpha)
-        if alpha <= BREAKDOWN * largest and alphas:
-            bidiagonal.is_exhausted = True
-            alphas.append(0.0)
+        is_over = alpha < math.inf and alpha <= BREAKDOWN * largest  # also where it is zero at once
+        alphas.append(0.0 if is_over else alpha)
+        if is_over or not math.isfinite(alpha):
+            bidiagonal.is_exhausted = is_over
             betas.append(0.0)
             yield bidiagonal
             return
-        alphas.append(alpha)
-        if alpha == 0 or not math.isfinite(alpha):
-            bidiagonal.is_exhausted = alpha == 0
-            betas.append(0.0)
-            yield bidiagonal
-            return
-        u = w.mul_(1 / alpha)
-        w = torch.sub(rmatvec(u), v, alpha=alpha)
-        beta = norm(w)
+        beta = steps.back()
         betas.append(beta)
         largest = max(largest, beta)
         bidiagonal.is_exhausted = beta <= BREAKDOWN * largest
         yield bidiagonal
         if bidiagonal.is_exhausted or not math.isfinite(beta):
             return
-        v = w.mul_(1 / beta)
 
 
 def norm(vector: Tensor) -> float:
@@ -84,9 +116,21 @@ def norm(vector: Tensor) -> float:
 
 
 def solve(matvec: Matvec, rmatvec: Matvec, start: Tensor, goal: Goal) -> tuple[Bidiagonal, bool]:
-    """Run until `goal` is reached; return the matrix and whether it was."""
+    """Run until `goal` is reached; return the matrix and whether it was.
+
+    Args:
+        matvec: v -> J v; may return one of its arguments or a view.
+        rmatvec: u -> Jᵀ u, likewise.
+        start: random vector of any shape with independent normal entries, of any length.
+        goal: when to stop.
+    """
+    return run(OfProducts(matvec, rmatvec, start), goal)
+
+
+def run(steps: HalfSteps, goal: Goal) -> tuple[Bidiagonal, bool]:
+    """Step until `goal` is reached; return the matrix and whether it was."""
     settled = Settled(goal)
-    for bidiagonal in bidiagonalizations(matvec, rmatvec, start):
+    for bidiagonal in bidiagonalizations(steps):
         if not bidiagonal.is_finite or bidiagonal.is_exhausted:
             return bidiagonal, True
         if settled(bidiagonal):

@@ -11,6 +11,7 @@ from torch import Tensor
 from gradscope.schema import Estimate
 from gradscope.spectra import _lanczos
 from gradscope.spectra._batched import largest_estimate, solve_each
+from gradscope.spectra._gemv import OfMatrix
 from gradscope.spectra._sweep import Sweep
 
 _DENSE = 96  # up to this smaller side the Gram matrix's eigenvalues cost less than an iteration
@@ -54,14 +55,16 @@ def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
         return [Estimate.exact(value) for value in _gram_norms(matrices)]
     is_narrow = max(matrices.shape[-2:]) >= _NARROW * side
-    goal = sweep.goal(coarse=8 if is_narrow else 16, fine=12 if is_narrow else 28)
+    goal = sweep.goal(coarse=8 if is_narrow else 20, fine=12 if is_narrow else 28)
     matrices = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT
     if len(matrices) > 1:
         start = sweep.start(len(matrices), matrices.shape[2], like=matrices)
         return solve_each(_Matrices(matrices), start, goal)
     matrix = matrices[0]
     start = sweep.start(matrix.shape[1], like=matrix)
-    bidiagonal, is_settled = _lanczos.solve(matrix.mv, matrix.mT.mv, start, goal)
+    is_on_cpu = matrix.device.type == "cpu"
+    steps = OfMatrix(matrix, start) if is_on_cpu else _lanczos.OfProducts(matrix.mv, matrix.mT.mv, start)
+    bidiagonal, is_settled = _lanczos.run(steps, goal)
     return [_lanczos.spectral_norm(bidiagonal, is_settled, probability=goal.probability, method="lanczos")]
 
 

@@ -41,8 +41,13 @@ def _channel_variance(x: Tensor) -> Tensor:
     """Variance over all dimensions but the second: within samples and between them, each along contiguous memory."""
     if x.ndim == 2:
         return torch.var(x, 0, unbiased=False)
-    within, mean = torch.var_mean(x.flatten(2), 2, correction=0)  # (samples, channels)
-    return within.mean(0) + torch.var(mean, 0, unbiased=False)
+    samples = x.flatten(2)
+    return _variance(samples).mean(0) + torch.var(samples.mean(2), 0, unbiased=False)
+
+
+def _variance(x: Tensor) -> Tensor:
+    """Variance over the last dimension in two passes: torch.var's single one is twenty times slower there."""
+    return (x - x.mean(-1, keepdim=True)).square_().mean(-1)
 
 
 @rule("_InstanceNorm", "instance_norm")
@@ -62,7 +67,7 @@ def instance_norm(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
         uses_input = argument(call, 5, "use_input_stats", True)
     if not uses_input:
         return None
-    variance = torch.var(x, list(range(2, x.ndim)), unbiased=False)  # (samples, channels)
+    variance = _variance(x.flatten(2))  # (samples, channels)
     return _constant_gain(variance, weight, eps, x)
 
 
@@ -127,7 +132,7 @@ def normalized_rows(
     if not are_finite([rows]) or (weight is not None and not are_finite([weight])):
         return nonfinite()
     n = rows.shape[1]
-    variance = rows.var(1, unbiased=False) if is_centered else rows.square().mean(1)
+    variance = _variance(rows) if is_centered else rows.square().mean(1)
     if weight is None or bool((weight == weight.flatten()[0]).all()):
         gain = 1.0 if weight is None else abs(weight.flatten()[0].item())
         return _closed(variance, torch.full_like(variance, gain), n, eps, is_centered=is_centered)

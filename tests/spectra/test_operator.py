@@ -9,7 +9,7 @@ from gradscope.spectra import _attention_gram, operator_norm, operator_spectrum
 from gradscope.spectra._attention_gram import AttentionGram
 from gradscope.spectra._attention_systems import attention_systems
 from gradscope.spectra._bidiagonal import Bidiagonal
-from gradscope.spectra._lanczos import bidiagonalizations
+from gradscope.spectra._lanczos import OfProducts, bidiagonalizations
 from gradscope.spectra._steps import OneSided, TwoSided
 from tests.spectra.checks import normal
 
@@ -92,7 +92,7 @@ def test_steps_from_one_product_have_the_coefficients_of_two(scale: float) -> No
 
 def test_what_lies_below_the_upper_bound_is_told_without_it() -> None:
     matrix = normal(60, 40)
-    run = next(b for b in bidiagonalizations(matrix.mv, matrix.T.mv, normal(40, seed=2)) if len(b) == 8)
+    run = next(b for b in bidiagonalizations(OfProducts(matrix.mv, matrix.T.mv, normal(40, seed=2))) if len(b) == 8)
     high = run.high(1e-2)
     assert run.is_below(1.001 * high, 1e-2)
     assert not run.is_below(run.low() + 0.9 * (high - run.low()), 1e-2)
