@@ -91,6 +91,8 @@ def profile(
         seen = densities(subject, capture, config, batch, choice)
     layers = tuple(_with_density(_with_growth(layer, found.growth), seen) for layer in layers)
     parameters = with_conformance(parameters, subject.model, graph, silent=silent, seed=subject.info.seed)
+    if has_spectra and batch:
+        start["jacobian_samples"] = Estimate.exact(min(batch, config.operator_samples), "first of the batch")
     network = {
         **start,
         "gradient_norm": total_norm(parameters),

@@ -22,7 +22,7 @@ def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed
     Random tangents are carried through the recorded run once each, so that all prefixes cost one pass together:
     E |Jₗ v|² = ‖Jₗ‖²_F for normal v. The interval is that of χ² with as many degrees of freedom as there are tangents,
     which is right for a Jacobian of rank one and wide for all others. A layer that is called several times has its
-    last call's; a run that cannot be replayed has none.
+    last call's; layers behind a call that cannot be replayed are unknown, and say why.
     """
     sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
     if not sources or not ends or ends[0] in sources:
@@ -37,8 +37,11 @@ def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed
             tensor, position = trace.outputs[node.index]
             places.setdefault(position - first - 1, []).append((node.name, id(tensor)))
     squares: dict[str, list[float]] = {}
+    carried, reason = 0, ""
 
     def watch(step: int, tangents: Tangents) -> None:
+        nonlocal carried
+        carried = step + 1
         for name, tensor in places.get(step, ()):
             tangent = tangents.get(tensor)
             if tangent is not None:
@@ -49,9 +52,13 @@ def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed
         seeds = {id(t): torch.randn(t.shape, generator=generator, dtype=t.dtype).to(t.device) for t, _ in starts}
         try:
             carry(seeds, watch)
-        except RuntimeError:  # a call has no forward derivative, or runs on no kernel that has one
-            return {}
-    return {name: _gain(values, columns) for name, values in squares.items()}
+        except RuntimeError as error:  # a call has no forward derivative, or runs on no kernel that has one
+            reason = f"no tangent: {str(error).splitlines()[0]}"
+            break
+    behind = {name for step, placed in places.items() if reason and step >= carried for name, _ in placed}
+    return {name: _gain(values, columns) for name, values in squares.items() if name not in behind} | {
+        name: Estimate.unknown(reason) for name in behind
+    }
 
 
 def _gain(squares: list[float], columns: int) -> Estimate:

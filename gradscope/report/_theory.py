@@ -98,10 +98,14 @@ def _depth_law(predicted: Profile) -> list[tuple[str, str]]:
     for kind in _KINDS:
         for end in ("overflow", "underflow"):
             limits = {f: network.get(f"{kind}_{end}_depth_{f}") for f in _FORMATS}
-            told = [f"{f} after {_amount(e)}" for f, e in limits.items() if e is not None]
+            told = [f"{f} {_after(e)}" for f, e in limits.items() if e is not None]
             if told:
                 found.append((f"{kind} {end}", "with more blocks: " + ", ".join(told)))
     return found
+
+
+def _after(depth: Estimate) -> str:
+    return f"after {_amount(depth)}" if depth.value >= 1 else "already"
 
 
 def _amount(depth: Estimate) -> str:

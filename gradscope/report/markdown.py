@@ -8,6 +8,7 @@ from gradscope.report._density import COLUMNS, TITLE, densities, legend
 from gradscope.report._format import output_format
 from gradscope.report._look import Look
 from gradscope.report._order import worst_first
+from gradscope.report._spectra import spectra
 from gradscope.report._theory import beside, facts
 from gradscope.report._words import brief, conditions, count, duration, estimate, maybe, number, risk, share, some
 from gradscope.schema import Report, Verification
@@ -95,6 +96,7 @@ def _facts(report: Report, look: Look) -> Iterator[str]:
     yield from ("", f"<details><summary>How this was {report.profile.origin}</summary>", "")
     yield f"- input: {_plain(subject.inputs, look)} ({_plain(subject.inputs_from, look)})"
     yield f"- loss: {_plain(subject.loss, look)}"
+    yield from (f"- {name}: {_plain(words, look)}" for name, words in spectra(report))
     reached = share(coverage.parameters_reached)
     yield f"- coverage: {count(coverage.layers, 'layer')}, a gradient for {reached} of the parameters"
     yield from (f"- gap: {_plain(gap.layer, look)}: {_plain(gap.reason, look)}" for gap in report.gaps)

@@ -100,3 +100,23 @@ def test_the_network_ends_where_its_first_output_does() -> None:
     assert norm.low <= dense * 1.0001
     assert dense <= norm.high
     assert "prefix_rms_gain" in found.by_name["head"].quantities
+
+
+class Masked(nn.Module):
+    """Attention with a dropout of its own, which no replay can repeat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(24, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(x)[:, None]
+        return self.last(torch.nn.functional.scaled_dot_product_attention(h, h, h, dropout_p=0.1))
+
+
+def test_layers_behind_a_call_without_a_derivative_are_unknown_and_those_before_are_not() -> None:
+    layers = profiled(Masked(), random(2, 24)).by_name
+    assert layers["first"].quantities["prefix_rms_gain"].is_known
+    last = layers["last"].quantities["prefix_rms_gain"]
+    assert not last.is_known
+    assert "would draw a new mask" in last.method

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from gradscope.report._isometry import isometry
 from gradscope.report._look import Look
+from gradscope.report._spectra import spectra
 from gradscope.report._words import count, duration, estimate, share
 from gradscope.report.terminal._page import BLANK, grid, heading
 from gradscope.schema import Report
@@ -31,9 +31,7 @@ def facts(report: Report, look: Look) -> Iterator[RenderableType]:
     if "initial_loss" in network and "expected_loss" in network:
         expected = f"  {estimate(network['expected_loss'])} expected of guessing"
         rows.append(("initial loss", Text.assemble(estimate(network["initial_loss"]), (expected, "dim"))))
-    jacobian = isometry(report)
-    if jacobian is not None:
-        rows.append(("Jacobian", jacobian.replace("σ", look.glyph("sigma"))))
+    rows.extend((name, look.clean(words.replace("σ", look.glyph("sigma")))) for name, words in spectra(report))
     reached = share(coverage.parameters_reached)
     rows.append(
         (
