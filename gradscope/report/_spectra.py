@@ -43,13 +43,16 @@ def _network(report: Report) -> str:
 
 
 def _growth(report: Report) -> str:
-    """How a random change of the input grows on its way."""
-    found = [(x.label, e) for x in report.layers if (e := x.quantities.get("prefix_rms_gain")) and e.is_known]
-    if len(found) < 2:
+    """How a random change of the input grows on its way, as far as it can be followed."""
+    found = [(x.label, e) for x in report.layers if (e := x.quantities.get("prefix_rms_gain"))]
+    known = [(label, e) for label, e in found if e.is_known]
+    if len(known) < 2:
         return ""
-    (first, start), (last, end) = found[0], found[-1]
+    (first, start), (last, end) = known[0], known[-1]
+    unknown = dict.fromkeys(e.method for _, e in found if not e.is_known)
+    behind = f"; behind that {', '.join(unknown)}" if unknown else ""
     vectors = count(end.n, "random vector")
-    return f"rms gain from the input: {brief(start)} at {first}, {brief(end)} at {last}; by {vectors}"
+    return f"rms gain from the input {brief(start)} to {first}, {brief(end)} to {last}, by {vectors}{behind}"
 
 
 def _blocks(report: Report) -> str:

@@ -56,8 +56,17 @@ def test_a_density_that_was_asked_for_has_the_last_word_on_the_spread() -> None:
 def test_growth_and_blocks_name_their_ends() -> None:
     words = dict(spectra(measured(EXACT, EXACT, EXACT)))
     first, *_, last = (x.label for x in measured(EXACT, EXACT, EXACT).layers)
-    assert words["growth"] == f"rms gain from the input: 1 at {first}, 3 at {last}; by 2 random vectors"
+    assert words["growth"] == f"rms gain from the input 1 to {first}, 3 to {last}, by 2 random vectors"
     assert words["blocks"] == "largest singular values of 2 blocks: 1.5 [1.5, 3] at b1 to 3 [3, 6] at b0"
+
+
+def test_growth_says_how_far_it_could_be_followed() -> None:
+    report = measured(EXACT, EXACT, EXACT)
+    assert report.measured is not None
+    *layers, last = report.measured.layers
+    lost = replace(last, quantities={"prefix_rms_gain": Estimate.unknown("no tangent: a new mask")})
+    cut = replace(report, measured=replace(report.measured, layers=(*layers, lost)))
+    assert dict(spectra(cut))["growth"].endswith("by 2 random vectors; behind that no tangent: a new mask")
 
 
 @pytest.mark.parametrize(
