@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from gradscope.capture._modes import InModes, modes
 from gradscope.capture._naming import function_name
 from gradscope.capture._ops import Op, Reference
 from gradscope.capture._record import Record
-from gradscope.capture._values import version_of
+from gradscope.capture._values import Value, version_of
 from gradscope.pytree import main_tensor, map_tensors, tensors_in
 from gradscope.schema import LayerCall
 
@@ -71,7 +71,8 @@ class Tape(TorchFunctionMode):
         with _unseen():
             ins = tensors_in((args, kwargs))
             versions = [version_of(t) for t in ins]
-            read = {id(t): v for t, v in zip(ins, self.record.read(ins), strict=True)}
+            values = self.record.read(ins)
+            read, fixed = {id(t): v for t, v in zip(ins, values, strict=True)}, _constant(ins, values)
         before = self._originals(args, tensors_in(written)) if written else args
         self.record.is_paused = True
         try:
@@ -91,7 +92,7 @@ class Tape(TorchFunctionMode):
             layer = self.record.add_call(function, name, (args, kwargs), read, output, changed)
         if layer is not None:
             shown = tensors_in((before, kwargs))  # in the order of `ins`, with copies of what was overwritten
-            constants = tuple(s for s, t in zip(shown, ins, strict=True) if not read[id(t)].origin.layers)
+            constants = tuple(t for t, is_constant in zip(shown, fixed, strict=True) if is_constant)
             result = output if outs else changed[0]
             self.record.show(layer, LayerCall(name, None, function, before, kwargs, result, constants))
         return output
@@ -116,7 +117,7 @@ class Tape(TorchFunctionMode):
         with _unseen():
             ins = tensors_in((args, kwargs))
             read = record.read(ins)
-            fixed = [not v.origin.layers for v in read]
+            fixed = _constant(ins, read)
             slots = {id(t): Reference(v.slot) for t, v in zip(ins, read, strict=True)}
         layer, start = self._layers.open_module(module, path), len(record.ops)
         record.leaf, self._leaf = layer, _Leaf(ins)
@@ -161,6 +162,18 @@ class Tape(TorchFunctionMode):
         if function not in self._names:
             self._names[function] = function_name(function)
         return self._names[function]
+
+
+def _constant(tensors: Sequence[Tensor], values: Sequence[Value]) -> list[bool]:
+    """Which of the tensors a call is given carry no signal.
+
+    That is what flows from no input of the model; and where gradients flow through the call, what they do not flow
+    through: the copy that was detached, the zeros in the input's shape.
+    """
+    signals = [bool(v.origin.layers) for v in values]
+    if any(is_signal and t.requires_grad for is_signal, t in zip(signals, tensors, strict=True)):
+        return [not (is_signal and t.requires_grad) for is_signal, t in zip(signals, tensors, strict=True)]
+    return [not is_signal for is_signal in signals]
 
 
 def _copy(tensor: Tensor) -> Tensor:

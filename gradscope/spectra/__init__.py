@@ -18,9 +18,9 @@ from gradscope.spectra._layer_density import layer_density, operator_density, re
 from gradscope.spectra._operator import operator_norm, operator_spectrum
 from gradscope.spectra._recognise import recognise
 from gradscope.spectra._replay import full_precision, settled
-from gradscope.spectra._rules import RULES, rule, rule_of
-from gradscope.spectra._spectrum import LayerSpectrum, gap
-from gradscope.spectra._sweep import Sweep
+from gradscope.spectra._rules import RULES, data, rule, rule_of
+from gradscope.spectra._spectrum import LayerSpectrum, exact, gap
+from gradscope.spectra._sweep import Sweep, tensors
 from gradscope.spectra._together import solve_together
 from gradscope.spectra.convolution import convolve
 
@@ -62,6 +62,9 @@ def layer_spectrum(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
 
 
 def _solve(call: LayerCall, sweep: Sweep) -> LayerSpectrum:
+    inputs, outputs = data(call), [t for t in tensors(call.output) if t.is_floating_point() or t.is_complex()]
+    if inputs and outputs and any(not any(t.numel() for t in side) for side in (inputs, outputs)):
+        return exact(0.0, 0.0, sum(t.numel() for t in inputs), "exact (no entries)")
     solve = rule_of(call)
     result = solve(call, sweep) if solve else recognise(call, sweep)
     return result if result is not None else analyse(call, sweep)

@@ -12,11 +12,16 @@ from torch import Tensor
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._linearize import NotAnalysedError, Operator, linearize
-from gradscope.spectra._replay import replay
+from gradscope.spectra._replay import replay, widened
 from gradscope.spectra._rules import data
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_defined, are_finite, gap, nonfinite, spectrum
 from gradscope.spectra._sweep import Sweep, tensors
 
+_WAYS = (  # precision, and whether autograd has to give both derivatives; differences need the digits of double
+    (torch.float32, True),
+    (torch.float64, False),
+    (torch.float32, False),
+)
 _DENSE = 32  # up to this smaller side the whole Jacobian costs less than an iteration
 
 
@@ -33,12 +38,23 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
         return SOURCE
     if not are_defined(inputs):
         return nonfinite("generic")
-    function = replay(call, inputs)
-    try:
-        operator = linearize(lambda *x: select(function(*x)), [_wide(t) for t in inputs], sweep.generator)
-    except NotAnalysedError as error:
-        return gap(f"No derivative of {call.op} was found: {error}.")
-    return operator_spectrum(operator, inputs, sweep)
+    reasons = []
+    for dtype, is_differentiated in _WAYS:
+        function, point = replay(call, inputs, dtype=dtype), [widened(t, dtype) for t in inputs]
+        try:
+            operator = linearize(
+                lambda *x, f=function: select(f(*x)), point, sweep.generator, is_differentiated=is_differentiated
+            )
+        except NotAnalysedError as error:
+            reasons.append(str(error))
+            continue
+        except RuntimeError as error:
+            if dtype != torch.float64:
+                raise
+            reasons.append(f"in double precision: {error}")  # the layer holds what does not mix with it
+            continue
+        return operator_spectrum(operator, point, sweep)
+    return gap(f"No derivative of {call.op} was found: {reasons[-1]}.")
 
 
 def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep) -> LayerSpectrum:
@@ -70,9 +86,3 @@ def _dense(operator: Operator, like: Tensor, method: str) -> LayerSpectrum:
     values = torch.linalg.svdvals(jacobian)
     gain = math.sqrt(values.square().sum().item() / operator.columns)
     return spectrum(Estimate.exact(values[0].item(), method), Estimate.exact(gain, method), operator.columns)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    if tensor.dtype in (torch.float16, torch.bfloat16):
-        return tensor.float()
-    return tensor

@@ -42,13 +42,16 @@ class Operator:
 Function = Callable[..., Any]
 
 
-def linearize(function: Function, inputs: Sequence[Tensor], generator: torch.Generator) -> Operator:
+def linearize(
+    function: Function, inputs: Sequence[Tensor], generator: torch.Generator, *, is_differentiated: bool = False
+) -> Operator:
     """The Jacobian of all floating-point outputs in all `inputs`, complex ones as pairs of reals.
 
     Args:
         function: of as many tensors as there are inputs; it must repeat its random numbers by itself.
         inputs: where the Jacobian is taken.
         generator: of the vectors that check the adjoint.
+        is_differentiated: whether finite differences are left out.
 
     Raises:
         NotAnalysedError: there is no derivative, or its two directions disagree.
@@ -67,11 +70,8 @@ def linearize(function: Function, inputs: Sequence[Tensor], generator: torch.Gen
         return pack.pack(gradients)
 
     tried: list[str] = []
-    for method, build in (
-        ("jvp", _forward_mode),
-        ("double backward", _double_backward),
-        ("finite difference", _difference),
-    ):
+    methods = {"jvp": _forward_mode, "double backward": _double_backward, "finite difference": _difference}
+    for method, build in list(methods.items())[: 2 if is_differentiated else 3]:
         try:
             matvec = build(function, leaves, output, pack, flat)
             operator = Operator(matvec, rmatvec, flat.size, pack.size, method)

@@ -21,7 +21,7 @@ def einsum(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     equation, *operands = call.args
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = list(operands[0])
-    if not isinstance(equation, str) or len(operands) != 2 or "." in equation:
+    if not isinstance(equation, str) or len(operands) != 2 or "." in equation or operands[0] is operands[1]:
         return None
     inputs, _, output = equation.replace(" ", "").partition("->")
     left, right = inputs.split(",")
@@ -31,9 +31,12 @@ def einsum(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     is_alone = any((c in left) + (c in right) + (c in output) < 2 for c in left + right)
     if is_alone or any(len(set(term)) < len(term) for term in labels):
         return None
+    a, b = operands
+    sizes, others = dict(zip(left, a.shape, strict=True)), dict(zip(right, b.shape, strict=True))
+    if any(sizes[c] != others[c] for c in left if c in right):  # one that is 1 is repeated
+        return None
     batch = [c for c in left if c in right and c in output]
     summed = [c for c in left if c in right and c not in output]
-    a, b = operands
     rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
     return product_spectrum(
         _matrices(a, left, batch, rows, summed),

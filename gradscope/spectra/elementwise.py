@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra._counting import nonzeros
+from gradscope.spectra._lanczos import norm
 from gradscope.spectra._replay import replay, widened
 from gradscope.spectra._rows import largest, updated_value
 from gradscope.spectra._rules import argument, data, is_alone, name_of, rule
@@ -60,7 +61,7 @@ FUNCTIONS = (
     *("sign", "sgn", "heaviside", "floordiv", "floor_divide", "frac", "deg2rad", "rad2deg", "copysign", "erfinv"),
 )
 
-_CANCELLED = 1e-3  # derivatives below this are differences in which float32 has lost digits
+_CANCELLED = 0.05  # derivatives below this are differences in which float32 has lost digits
 
 
 @rule("ReLU", "ReLU6", "relu", "relu6")
@@ -91,10 +92,10 @@ def saturating(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     slope = torch.addcmul(torch.ones_like(y), y, y, value=-1) if is_tanh else torch.addcmul(y, y, y, value=-1)
     if not are_finite([slope]):
         return nonfinite()
-    norm = slope.max().item()
-    if norm < _CANCELLED:
+    steepest = slope.max().item()
+    if steepest < _CANCELLED:
         return elementwise(call, sweep)
-    return exact(norm, torch.linalg.vector_norm(slope).item() / math.sqrt(y.numel()), y.numel())
+    return exact(steepest, torch.linalg.vector_norm(slope).item() / math.sqrt(y.numel()), y.numel())
 
 
 @rule("PReLU", "prelu")
@@ -144,8 +145,7 @@ def diagonal_spectrum(diagonals: Sequence[Tensor], shapes: Sequence[torch.Size],
     """
     columns = sum(math.prod(shape) for shape in shapes)
     method = "exact" if len(shapes) == 1 else f"exact (jointly in {len(shapes)} inputs)"
-    squared = sum(torch.linalg.vector_norm(d).item() ** 2 for d in diagonals)
-    gain = Estimate.exact(math.sqrt(squared / max(1, columns)), method)
+    gain = Estimate.exact(math.hypot(*(norm(d) for d in diagonals)) / math.sqrt(max(1, columns)), method)
     output = diagonals[0].shape
     full = [d for d, shape in zip(diagonals, shapes, strict=True) if math.prod(shape) == d.numel()]
     broadcast = [(d, s) for d, s in zip(diagonals, shapes, strict=True) if math.prod(s) != d.numel()]
@@ -155,8 +155,8 @@ def diagonal_spectrum(diagonals: Sequence[Tensor], shapes: Sequence[torch.Size],
         return None
     (vector, shape), diagonal = broadcast[0], sum((d.square() for d in full), start=torch.zeros_like(diagonals[0]))
     groups = _groups(diagonal, shape, output), _groups(vector, shape, output)
-    norm = _diagonal_plus_outer(*groups, sweep)
-    return spectrum(Estimate(norm.value, norm.low, norm.high, method, norm.n, norm.status), gain, columns)
+    found = _diagonal_plus_outer(*groups, sweep)
+    return spectrum(Estimate(found.value, found.low, found.high, method, found.n, found.status), gain, columns)
 
 
 def _largest_length(diagonals: Sequence[Tensor]) -> float:
@@ -165,7 +165,11 @@ def _largest_length(diagonals: Sequence[Tensor]) -> float:
     if len(diagonals) == 1:
         low, high = torch.aminmax(diagonals[0])
         return torch.maximum(-low, high).item()
-    return math.sqrt(sum((d.square() for d in diagonals[1:]), start=diagonals[0].square()).max().item())
+    scale = max(d.abs().max().item() for d in diagonals)
+    if scale == 0 or not math.isfinite(scale):
+        return scale
+    squares = ((d / scale).square() for d in diagonals)  # these do not leave float32
+    return scale * math.sqrt(sum(squares, start=torch.zeros_like(diagonals[0])).max().item())
 
 
 def _groups(tensor: Tensor, shape: torch.Size, output: torch.Size) -> Tensor:

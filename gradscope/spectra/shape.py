@@ -72,7 +72,7 @@ def indexing(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     *("ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "pad"),
     *("CircularPad1d", "CircularPad2d", "CircularPad3d", "Unfold", "unfold", "as_strided", "tril", "triu", "diag"),
     *("gather", "index_select", "take", "take_along_dim", "masked_select", "diag_embed", "select_scatter"),
-    *("slice_scatter", "masked_scatter", "scatter", "index_copy", "index_put", "meshgrid", "MaxUnpool1d"),
+    *("slice_scatter", "masked_scatter", "scatter", "index_copy", "index_put", "setitem", "meshgrid", "MaxUnpool1d"),
     *("MaxUnpool2d", "MaxUnpool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d", "index_fill"),
 )
 def copies(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
