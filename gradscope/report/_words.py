@@ -40,6 +40,8 @@ def estimate(value: Estimate | None) -> str:
         return value.status.replace("-", " ")
     if value.high - value.low <= _NARROW * abs(value.value):
         return number(value.value)
+    if math.isinf(value.high) and value.low <= 0:
+        return f"{number(value.value)} [no bounds]"
     if math.isinf(value.high):
         return f"{number(value.value)} [at least {number(value.low)}]"
     return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"

@@ -46,6 +46,8 @@ def test_a_number_keeps_its_value_within_five_percent(exponent: int) -> None:
         (Estimate(2.0, 1.5, 2.5, "lanczos"), "2 [1.5, 2.5]"),
         (Estimate(2.0, 1.9999, 2.0001, "lanczos"), "2"),
         (Estimate(2.0, 1.5, math.inf, "lanczos"), "2 [at least 1.5]"),
+        (Estimate(2.0, 0.0, math.inf, "lanczos"), "2 [no bounds]"),
+        (Estimate(2.0, -math.inf, math.inf, "lanczos"), "2 [no bounds]"),
         (Estimate.exact(math.nan), "NaN"),
         (Estimate.exact(-math.inf), "-inf"),
         (Estimate.unknown("lanczos", "not-converged"), "not converged"),

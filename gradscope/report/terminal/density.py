@@ -17,9 +17,8 @@ from gradscope.report.terminal._page import BLANK, INDENT, heading, paragraph
 from gradscope.schema import Density, Report
 
 _SHOWN = 24  # the rest are counted
-_WIDE = 115  # columns from which all numbers have room
-_NARROW = ("median", COLUMNS[-1])  # what has room on any page
-_NUMBERS, _NUMBERS_WIDE = 57, 95  # columns that bars and numbers take at most
+_SHOWN_FROM = {115: COLUMNS, 70: ("median", COLUMNS[-1]), 0: COLUMNS[-1:]}  # what has room from so many columns on
+_TAKEN = {len(COLUMNS): 95, 2: 57, 1: 47}  # columns that bars and so many numbers take at most
 _LEAST = 10  # columns of a name
 _FAINT = 0.05  # of a level: less shows as nothing
 
@@ -44,9 +43,9 @@ def density(report: Report, look: Look) -> Iterator[RenderableType]:
 
 
 def _table(rows: Sequence[Row], look: Look) -> Table:
-    titles = COLUMNS if look.width >= _WIDE else _NARROW
-    room = look.width - INDENT - (_NUMBERS_WIDE if look.width >= _WIDE else _NUMBERS)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    titles = next(titles for width, titles in _SHOWN_FROM.items() if look.width >= width)
+    room = look.width - INDENT - _TAKEN[len(titles)]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False, pad_edge=False)
     table.add_column("layer", no_wrap=True)
     table.add_column("density", no_wrap=True, style="cyan")
     for title in titles:

@@ -22,10 +22,11 @@ def test_an_isometry_is_one_bar_at_the_right_and_dead_units_one_at_the_left() ->
     assert max(starts) - min(starts) == 19, "bins of all rows stand below each other"
 
 
-@pytest.mark.parametrize("width", [80, 100, 115, 120])
+@pytest.mark.parametrize("width", [60, 69, 70, 80, 100, 115, 120])
 def test_no_number_is_cut(width: int) -> None:
     text = section(width)
     assert "1.2 [1.1, 1.3]" in text
+    assert "…" not in text.splitlines()[2]
     assert max(map(len, text.splitlines())) <= width
 
 
