@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gradscope.borrow import seeded
 from gradscope.config import Config
 from gradscope.measure._capture import Capture
 from gradscope.measure._jacobian_operator import DisagreementError, JacobianOperator
@@ -81,7 +82,8 @@ def densities(subject: Subject, capture: Capture, config: Config, batch: int, ch
     """
     found: dict[int, Density] = {}
     if choice.layers:
-        capture(subject, _Watch(choice.layers, subject.info.seed, config, found))
+        with seeded(subject.info.seed):  # the masks and the noise of the measured run
+            capture(subject, _Watch(choice.layers, subject.info.seed, config, found))
     return Densities(found, _network(subject, capture, config, batch) if choice.has_network else None)
 
 

@@ -55,7 +55,7 @@ def _value(density: Density, quantile: Estimate) -> str:
 def legend(rows: list[Row]) -> str:
     """How to read the bars and the spread, and how both were computed."""
     bars = (
-        "Density: the shares of singular values σ from 1 % of the largest to the largest, ten bins a decade; smaller "
+        "Density: the shares of singular values σ from 1 % of the largest seen up to it, ten bins a decade; smaller "
         "ones count as 1 %. Spread: standard deviation of ln σ, 0 at dynamical isometry."
     )
     iterated = [x.density.spread for x in rows if x.density.is_known and x.density.spread.method != "dense"]

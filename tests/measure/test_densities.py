@@ -120,3 +120,13 @@ def test_a_pattern_that_fits_nothing_is_told_what_there_is(pattern: str, meant: 
 def test_theory_measures_no_density() -> None:
     with pytest.raises(GradscopeError, match="leave one of them out"):
         foresee(network(), Options(Config(), density=("0",)), random(2, 24))
+
+
+def test_the_masks_are_those_of_the_measured_run() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Dropout(0.5), nn.LayerNorm(24))
+    options = {"prescribe": False, "trial_steps": False, "training": True}
+    norm = gradscope.analyze(model, random(3, 24), density=["1"], **options).profile.by_name["1"]
+    assert norm.density is not None
+    assert norm.spectral_norm is not None
+    assert norm.density.edges[-1] == pytest.approx(norm.spectral_norm.value, rel=1e-4)
