@@ -47,7 +47,7 @@ def collapsed_correlation(profile: Profile, config: Config) -> Iterator[Finding]
             layers=(first.name,),
             message=(
                 f"From {first.label} on, all samples point in nearly the same direction: "
-                f"1 - cosine is {distance:.1e} at {known[-1][0].label}."
+                f"1 - cosine is {distance:.2g} at {known[-1][0].label}."
             ),
             evidence={"one_minus_cosine": exact(distance)},
             threshold=threshold,

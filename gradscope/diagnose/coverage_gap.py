@@ -48,7 +48,7 @@ def coverage_gap(profile: Profile, config: Config) -> Iterator[Finding]:
             name="coverage-gap",
             severity="info",
             layers=tuple(dict.fromkeys(gap.layer for gap in profile.gaps)),
-            message=f"{first.layer}{more} could not be analysed: {first.reason}.",
+            message=f"{first.layer}{more} could not be analysed: {first.reason.rstrip('.')}.",
             evidence={"gaps": exact(float(len(profile.gaps)))},
             role="network",
         )

@@ -12,9 +12,10 @@ def test_each_gap_is_told_and_little_reach_is_a_warning() -> None:
     source = chain(4)
     half = replace(
         source,
-        gaps=(Gap("layer2", "no derivative"),),
+        gaps=(Gap("layer2", "No derivative was found."),),
         coverage=replace(source.coverage, parameters_reached=0.3),
     )
 
     assert sorted(f.severity for f in coverage_gap(half, Config())) == ["info", "warning"]
+    assert next(f for f in coverage_gap(half, Config()) if f.severity == "info").message.endswith("was found.")
     assert not list(coverage_gap(source, Config()))
