@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -79,8 +79,13 @@ class LogDensity:
         return self._over(self._spread, least=0.0)
 
     def quantile(self, share: float) -> Estimate:
-        """The ln σ below which this share of the singular values lies."""
-        return self._over(lambda points: self._quantile(points, share))
+        """The ln σ below which this share of the singular values lies: of all probes together, with their interval.
+
+        On a jump of the density, each probe may be on another side of it.
+        """
+        found = self._over(lambda points: self._quantile(points, share))
+        value = self._quantile(_joined(self.probes), share)
+        return replace(found, value=value, low=min(found.low, value), high=max(found.high, value))
 
     def record(self) -> Density:
         """What is reported of it."""

@@ -38,6 +38,21 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
         return SOURCE
     if not are_defined(inputs):
         return nonfinite("generic")
+    try:
+        operator, point = linearized(call, inputs, sweep, select)
+    except NotAnalysedError as error:
+        return gap(f"No derivative of {call.op} was found: {error}.")
+    return operator_spectrum(operator, point, sweep)
+
+
+def linearized(
+    call: LayerCall, inputs: Sequence[Tensor], sweep: Sweep, select: Callable[[Any], Any] = lambda output: output
+) -> tuple[Operator, list[Tensor]]:
+    """The Jacobian of a call, in the first way that has one, and the point it is taken at.
+
+    Raises:
+        NotAnalysedError: no way has one; why the last has none.
+    """
     reasons = []
     for dtype, is_differentiated in _WAYS:
         function, point = replay(call, inputs, dtype=dtype), [widened(t, dtype) for t in inputs]
@@ -53,8 +68,8 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
                 raise
             reasons.append(f"in double precision: {error}")  # the layer holds what does not mix with it
             continue
-        return operator_spectrum(operator, point, sweep)
-    return gap(f"No derivative of {call.op} was found: {reasons[-1]}.")
+        return operator, point
+    raise NotAnalysedError(reasons[-1])
 
 
 def operator_spectrum(operator: Operator, inputs: Sequence[Tensor], sweep: Sweep) -> LayerSpectrum:

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from gradscope.schema import Density, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._density import LogDensity, dense_density, log_density
-from gradscope.spectra._linearize import NotAnalysedError, linearize
-from gradscope.spectra._matrix import real
+from gradscope.spectra._generic import linearized
+from gradscope.spectra._linearize import NotAnalysedError
 from gradscope.spectra._operator import Apply, Packed, Vector, parts
-from gradscope.spectra._replay import full_precision, replay, settled
+from gradscope.spectra._replay import full_precision, settled
 from gradscope.spectra._rules import data
-from gradscope.spectra._spectrum import are_finite
+from gradscope.spectra._spectrum import are_defined, are_finite
 from gradscope.spectra._stopping import fixed
 from gradscope.spectra._sweep import Sweep, tensors
 
@@ -53,20 +53,15 @@ def _solve(call: LayerCall, sweep: Sweep, probes: int, steps: int) -> LogDensity
     inputs = data(call)
     if not inputs or not any(t.is_floating_point() or t.is_complex() for t in tensors(_counting(call, call.output))):
         return Density.unknown("a source: nothing differentiable enters it")
-    if not are_finite(inputs):
+    if not are_defined(inputs):
         return Density.unknown("its input is not finite")
-    run, like = replay(call, inputs), inputs[0]
-    operator = linearize(
-        lambda *values: _counting(call, run(*values)),
-        [t if t.is_complex() else real(t) for t in inputs],
-        sweep.generator,
-    )
+    operator, point = linearized(call, inputs, sweep, lambda output: _counting(call, output))
     is_wide = operator.rows < operator.columns
     sides = (operator.rmatvec, operator.matvec) if is_wide else (operator.matvec, operator.rmatvec)
     side = min(operator.rows, operator.columns)
     return operator_density(
         *sides,  # pyright: ignore[reportArgumentType]
-        lambda: sweep.start(side, like=like),
+        lambda: sweep.start(side, like=point[0]),
         probes=probes,
         steps=steps,
     )
