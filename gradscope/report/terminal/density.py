@@ -44,15 +44,17 @@ def density(report: Report, look: Look) -> Iterator[RenderableType]:
 
 def _table(rows: Sequence[Row], look: Look) -> Table:
     titles = next(titles for width, titles in _SHOWN_FROM.items() if look.width >= width)
-    room = look.width - INDENT - _TAKEN[len(titles)]
+    room = max(_LEAST, look.width - INDENT - _TAKEN[len(titles)])
+    names = [tail(look.clean(x.label), room, more=look.glyph("more")) for x in rows]
+    if len(set(names)) < len(names):  # what tells them apart was cut off
+        names = [look.clean(x.label) for x in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False, pad_edge=False)
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", overflow="fold", max_width=room)
     table.add_column("density", no_wrap=True, style="cyan")
     for title in titles:
         is_last = title == titles[-1]
         table.add_column(title.replace("σ", look.glyph("sigma")), justify="left" if is_last else "right", no_wrap=True)
-    for x in rows:
-        name = tail(look.clean(x.label), max(_LEAST, room), more=look.glyph("more"))
+    for name, x in zip(names, rows, strict=True):
         table.add_row(*map(Text, (name, _bars(x.density, look), *(x.cells[title] for title in titles))))
     return table
 

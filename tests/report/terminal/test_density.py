@@ -1,5 +1,7 @@
 """The lines of bars."""
 
+from dataclasses import replace
+
 import pytest
 
 from gradscope.report import Look, render
@@ -28,6 +30,17 @@ def test_no_number_is_cut(width: int) -> None:
     assert "1.2 [1.1, 1.3]" in text
     assert "…" not in text.splitlines()[2]
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_names_that_end_alike_are_written_out() -> None:
+    layers = report().layers
+    long = [f"decoder.layers.{i}.self_attention.scaled_dot_product_attention_1" for i in range(3)]
+    renamed = tuple(replace(x, node=replace(x.node, name=n)) for x, n in zip(layers, long, strict=False))
+    measured = report().measured
+    assert measured is not None
+    named = replace(report(), measured=replace(measured, layers=renamed))
+    lines = "".join(line[2:23].strip() for line in render(named, "terminal", width=80).splitlines())
+    assert all(name in lines for name in long[:2])
 
 
 def test_ascii_has_bars_too() -> None:
