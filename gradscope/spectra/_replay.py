@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -46,11 +47,17 @@ def replay(
         def swapped(tree: Any) -> Any:
             if isinstance(tree, Tensor):
                 return values[places[id(tree)]].clone() if id(tree) in places else widened(tree.detach(), dtype)
-            if isinstance(tree, dict):
+            if type(tree) is dict:
                 return {key: swapped(item) for key, item in tree.items()}
             if isinstance(tree, list | tuple):
                 items = [swapped(item) for item in tree]
                 return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+            if any(id(t) in places for t in tensors(tree)):  # an object with tensors, such as a model's output
+                other = copy.copy(tree)
+                vars(other).update({name: swapped(value) for name, value in vars(tree).items()})
+                if isinstance(other, dict):
+                    other.update({key: swapped(item) for key, item in tree.items()})
+                return other
             return tree
 
         with randomness_kept(inputs), sdpa_kernel(SDPBackend.MATH), _plain_kernels():

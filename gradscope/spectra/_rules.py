@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gradscope.registry import Registry
@@ -42,6 +43,8 @@ def rule_of(call: LayerCall) -> Rule | None:
     rules = RULES.load()
     if call.module is None:
         return rules.get(name_of(call)) or rules.get(call.op)
+    if isinstance(call.module, torch.jit.ScriptModule):
+        return None
     forward = type(call.module).forward
     for cls in type(call.module).__mro__:
         if cls.__dict__.get("forward") is forward and cls.__module__.split(".")[0] in _TRUSTED:

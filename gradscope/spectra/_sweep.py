@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradscope.pytree import tensors_in
 from gradscope.schema import Estimate
 from gradscope.spectra._stopping import Goal
 
@@ -66,7 +67,15 @@ class Sweep:
 
 
 def _key(weight: Tensor, kind: Hashable) -> tuple[Any, ...]:
-    return kind, weight.data_ptr(), tuple(weight.shape), weight.stride(), weight._version
+    return kind, weight.data_ptr(), tuple(weight.shape), weight.stride(), weight._version, _sample(weight)
+
+
+def _sample(weight: Tensor) -> tuple[float, ...]:
+    """A few of its entries: `weight.data` may be written to, and freed memory be used again, without a new version."""
+    while weight.ndim > 2:
+        weight = weight[..., weight.shape[-1] // 2]
+    diagonal = weight.detach().diagonal() if weight.ndim == 2 else weight.detach()
+    return tuple(diagonal[:: max(1, len(diagonal) // 16)].tolist())
 
 
 def _shares(probability: float, expected: int) -> Iterator[float]:
@@ -77,12 +86,5 @@ def _shares(probability: float, expected: int) -> Iterator[float]:
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and mappings."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            yield from tensors(item)
-    elif isinstance(tree, dict):
-        for item in tree.values():
-            yield from tensors(item)
+    """Every tensor in what a layer takes or returns: containers, mappings, data classes."""
+    yield from tensors_in(tree)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from gradscope.pytree import map_tensors
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra._batched import solve_each
 from gradscope.spectra._generic import analyse
@@ -44,7 +45,8 @@ def _reach(call: LayerCall, sweep: Sweep) -> dict[str, Estimate]:
         return {}
     copies = x[:, :1].repeat(1, len(lags), 1)
     last = module.hidden_size if module.proj_size == 0 else module.proj_size
-    single = replace(call, args=(copies,), kwargs={})
+    states = map_tensors(argument(call, 1, "hx"), lambda state: _first(state, len(lags)))
+    single = replace(call, args=(copies, states), kwargs={})
     run = replay(single, [copies], attributes={"batch_first": False})
     try:
         operator = linearize(lambda z: run(z)[0][-1, :, :last], [copies], sweep.generator)
@@ -56,6 +58,11 @@ def _reach(call: LayerCall, sweep: Sweep) -> dict[str, Estimate]:
     start = sweep.start(len(lags), x.shape[2], like=x)
     estimates = solve_each(systems, start, sweep.goal(coarse=6, fine=16, early=4))
     return {f"lag_{lag}": estimate for lag, estimate in zip(lags, estimates, strict=True)}
+
+
+def _first(state: Tensor, copies: int) -> Tensor:
+    """The first sample's state, (layers, features) or (layers, batch, features), for as many copies of it."""
+    return (state[:, None] if state.ndim == 2 else state[:, :1]).repeat(1, copies, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import copy
 import math
 import random
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -125,6 +126,41 @@ class Broken(nn.Module):
             raise KeyError("only once")
         self.ran = True
         return x.cumsum(0)
+
+
+@dataclass
+class Pair:
+    """What some layers take and return."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+class Objects(nn.Module):
+    """Takes one object and returns another."""
+
+    def forward(self, pair):
+        return Pair(pair.first * pair.second.sin(), pair.first.cumsum(-1))
+
+
+def test_tensors_in_objects_are_inputs_and_outputs():
+    x, y = normal(3, 4), normal(3, 4, seed=1)
+    twin = dense_spectrum(lambda a, b: (a * b.sin(), a.cumsum(-1)), x, y)
+    assert_dense(Objects(), Pair(x, y), twin=twin)
+
+
+class Scripted(nn.Module):
+    """A formula that torch compiles."""
+
+    def forward(self, x):
+        return torch.tanh(x) * x.sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize("compiled", [torch.jit.script, lambda m: torch.jit.trace(m, normal(3, 4))])
+def test_a_scripted_module_goes_the_generic_way(compiled):
+    x, layer = normal(3, 4), Scripted()
+    found = layer_spectrum(replace(call_of(layer, x), module=compiled(layer)), sweep_of())
+    assert found.spectral_norm.value == pytest.approx(dense_spectrum(layer, x).spectral_norm, rel=1e-5)
 
 
 class Opaque(nn.Module):

@@ -51,3 +51,11 @@ def test_half_precision_weights_are_solved_in_float32():
     layer = nn.Linear(120, 130).bfloat16()
     norm = layer_spectrum(call_of(layer, normal(2, 120).bfloat16()), sweep_of()).spectral_norm
     assert norm.value == pytest.approx(torch.linalg.svdvals(layer.weight.double())[0].item(), rel=1e-3)
+
+
+def test_a_weight_rewritten_in_secret_is_solved_again():
+    layer, sweep = nn.Linear(120, 120), sweep_of()
+    first = layer_spectrum(call_of(layer, normal(2, 120)), sweep).spectral_norm
+    layer.weight.data.mul_(3)  # leaves no new version
+    second = layer_spectrum(call_of(layer, normal(2, 120)), sweep).spectral_norm
+    assert second.value == pytest.approx(3 * first.value, rel=1e-3)

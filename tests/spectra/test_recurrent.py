@@ -71,3 +71,16 @@ def test_a_contracting_recurrence_forgets_at_its_rate():
     quantities = layer_spectrum(call_of(layer, normal(17, 1, 4).abs()), sweep_of()).quantities
     for lag in (1, 4, 16):
         assert quantities[f"lag_{lag}"].value == pytest.approx(0.5**lag, rel=1e-4)
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
+def test_reach_starts_from_the_given_state(cell):
+    layer, x, h, c = drawn(cell(3, 5)), normal(6, 2, 3), 2 * normal(1, 2, 5, seed=1), normal(1, 2, 5, seed=2)
+    state = (h, c) if cell is nn.LSTM else h
+    found = layer_spectrum(call_of(layer, x, state), sweep_of()).quantities
+    first = tuple(t[:, :1].double() for t in state) if cell is nn.LSTM else h[:, :1].double()
+    twin = copy.deepcopy(layer).double()
+    jacobian = dense_jacobian(lambda z: twin(z, first)[0][-1], x[:, :1])
+    for lag in (1, 4):
+        at = 3 * (5 - lag)
+        assert_estimate(found[f"lag_{lag}"], torch.linalg.svdvals(jacobian[:, at : at + 3])[0].item())
