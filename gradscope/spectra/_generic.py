@@ -12,9 +12,18 @@ from torch import Tensor
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import _lanczos
 from gradscope.spectra._linearize import NotAnalysedError, Operator, linearize
-from gradscope.spectra._replay import replay, widened
+from gradscope.spectra._replay import is_repeated, replay, widened
 from gradscope.spectra._rules import data
-from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_defined, are_finite, gap, nonfinite, spectrum
+from gradscope.spectra._spectrum import (
+    SOURCE,
+    LayerSpectrum,
+    are_defined,
+    are_finite,
+    drawn_anew,
+    gap,
+    nonfinite,
+    spectrum,
+)
 from gradscope.spectra._sweep import Sweep, tensors
 
 _WAYS = (  # precision, and whether autograd has to give both derivatives; differences need the digits of double
@@ -42,7 +51,8 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
         operator, point = linearized(call, inputs, sweep, select)
     except NotAnalysedError as error:
         return gap(f"No derivative of {call.op} was found: {error}.")
-    return operator_spectrum(operator, point, sweep)
+    found = operator_spectrum(operator, point, sweep)
+    return found if is_repeated(call, replay(call, inputs)(*map(widened, inputs))) else drawn_anew(found)
 
 
 def linearized(

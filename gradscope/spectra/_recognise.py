@@ -7,9 +7,9 @@ from torch import Tensor
 
 from gradscope.schema import LayerCall
 from gradscope.spectra._matrix import real
-from gradscope.spectra._replay import replay
+from gradscope.spectra._replay import is_repeated, replay
 from gradscope.spectra._rules import data
-from gradscope.spectra._spectrum import LayerSpectrum, are_defined, nonfinite
+from gradscope.spectra._spectrum import LayerSpectrum, are_defined, drawn_anew, nonfinite
 from gradscope.spectra._sweep import Sweep
 from gradscope.spectra.elementwise import diagonal_spectrum
 from gradscope.spectra.normalization import normalized_rows
@@ -38,10 +38,10 @@ def recognise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     u = sweep.start(*output.shape, like=output)
     (image,) = torch.autograd.grad(output, leaf, u, retain_graph=True)
     found = _normalization(call, real(x), u, image, sweep)
-    if found is not None:
-        return found
-    (diagonal,) = torch.autograd.grad(output, leaf, torch.ones_like(u))
-    return _diagonal(diagonal, u, image, sweep)
+    if found is None:
+        (diagonal,) = torch.autograd.grad(output, leaf, torch.ones_like(u))
+        found = _diagonal(diagonal, u, image, sweep)
+    return found if found is None or is_repeated(call, output) else drawn_anew(found)
 
 
 def _diagonal(diagonal: Tensor, u: Tensor, image: Tensor, sweep: Sweep) -> LayerSpectrum | None:

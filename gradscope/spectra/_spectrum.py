@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -55,6 +55,16 @@ def nonfinite(method: str = "exact") -> LayerSpectrum:
     """The outcome at an input or weight that is not finite."""
     unknown = Estimate.unknown(method, "nonfinite")
     return LayerSpectrum(unknown, unknown)
+
+
+def drawn_anew(found: LayerSpectrum) -> LayerSpectrum:
+    """The spectrum, of which it is said that it belongs to other random numbers than those of the run."""
+    if found.spectral_norm is None or found.rms_gain is None:
+        return found
+    estimates = [
+        replace(e, method=f"{e.method} (random numbers drawn anew)") for e in (found.spectral_norm, found.rms_gain)
+    ]
+    return replace(found, spectral_norm=estimates[0], rms_gain=estimates[1])
 
 
 def are_finite(tensors: Iterable[Tensor]) -> bool:

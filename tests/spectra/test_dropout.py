@@ -46,3 +46,19 @@ def test_random_slopes_are_read_off_the_output():
     result = layer_spectrum(call, sweep_of())
     assert result.spectral_norm.value == pytest.approx(1)
     assert result.rms_gain.value == pytest.approx(slope.square().mean().sqrt().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("layer", "args"),
+    [
+        (nn.AlphaDropout(0.4), (normal(4, 6),)),
+        (nn.FeatureAlphaDropout(0.4), (normal(3, 4, 5),)),
+        (nn.LSTM(3, 4, num_layers=2, dropout=0.5), (normal(5, 2, 3),)),
+        (nn.MultiheadAttention(4, 2, dropout=0.5), (normal(5, 2, 4),) * 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_layer_that_drew_other_numbers_says_so(layer, args, training):
+    found = layer_spectrum(call_of(layer.train(training), *args), sweep_of())
+    assert ("drawn anew" in found.spectral_norm.method) == ("drawn anew" in found.rms_gain.method) == training
