@@ -30,7 +30,7 @@ def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed
     starts = [trace.outputs[i] for i in sources]
     columns = sum(tensor.numel() for tensor, _ in starts)
     first, (end, stop) = min(position for _, position in starts), trace.outputs[ends[0]]
-    carry = Replay(trace.steps[first:stop], end)
+    carry = Replay(trace.steps[first:stop], end, is_watched=True)
     places: dict[int, list[tuple[str, int]]] = {}
     for node in graph.nodes:
         if node.index in trace.outputs:

@@ -90,12 +90,25 @@ _NORM_ARGUMENTS = {
 }
 
 
+def channel_scale(step: Any) -> Tensor | None:
+    """What a batch norm multiplies each channel with; None where that depends on the batch."""
+    call = _normalization(step)
+    if call.get("training") or call.get("running_var") is None:
+        return None
+    scale = (call["running_var"] + call["eps"]).rsqrt()
+    return scale if call.get("weight") is None else scale * call["weight"]
+
+
+def _normalization(step: Any) -> dict[str, Any]:
+    names = _NORM_ARGUMENTS[step.function.__name__]
+    return {"eps": 1e-5, **dict(zip(names, step.args, strict=False)), **step.kwargs}
+
+
 def normalized(step: Any, incoming: Incoming) -> Derivative | None:
     """Batch and layer normalization: J = diag(gamma) S with S symmetric, so S t is a backward pass without gamma."""
     if incoming[0] is None or any(t is not None for t in incoming[1:]):
         return None
-    kind = step.function.__name__
-    call = {"eps": 1e-5, **dict(zip(_NORM_ARGUMENTS[kind], step.args, strict=False)), **step.kwargs}
+    kind, call = step.function.__name__, _normalization(step)
     x, eps, gamma = call["input"].detach(), call["eps"], call.get("weight")
     per_channel = (-1, *[1] * (x.ndim - 2))
     only_input = [True, False, False]
@@ -115,10 +128,10 @@ def normalized(step: Any, incoming: Incoming) -> Derivative | None:
             )[0]
 
     else:
-        scale = (call["running_var"] + eps).rsqrt().view(per_channel)
-
-        def symmetric(t: Tensor) -> Tensor:
-            return t * scale
+        factor = channel_scale(step)
+        assert factor is not None, "statistics are stored"
+        factor = factor.detach().view(per_channel)
+        return lambda tangents: tangents[0] * factor
 
     if gamma is None or bool((gamma == 1).all()):
         return lambda tangents: symmetric(tangents[0])

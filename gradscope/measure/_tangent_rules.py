@@ -16,6 +16,7 @@ from gradscope.measure._tangent_curves import (
     Incoming,
     Rule,
     attention,
+    channel_scale,
     dropped,
     elementwise,
     max_pooled,
@@ -52,16 +53,29 @@ def _affine(step: Any, incoming: Incoming) -> Derivative | None:
     return lambda tangents: function(tangents[0], weight, None, *rest, **kwargs)
 
 
+_CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+
+
 def _convolution(step: Any, incoming: Incoming) -> Derivative | None:
     """conv2d of images by a constant weight, made ready for many tangents."""
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, step.args, strict=False)), **step.kwargs}
+    given = {**dict(zip(_CONVOLUTION, step.args, strict=False)), **step.kwargs}
     x, weight = given.pop("input"), given.pop("weight").detach()
     given.pop("bias", None)
     if incoming[0] is None or any(t is not None for t in incoming[1:]):
         return None
     apply = convolve(x, weight, **given)
     return lambda tangents: apply(tangents[0])
+
+
+def scaled_convolution(step: Any, scaling: Any) -> dict[str, Any] | None:
+    """Arguments of the one convolution, without bias, that a conv2d and a batch norm of stored statistics are."""
+    if step.function.__name__ != "conv2d" or scaling.function.__name__ != "batch_norm":
+        return None
+    given = {**dict(zip(_CONVOLUTION, step.args, strict=False)), **step.kwargs}
+    scale, weight = channel_scale(scaling), given["weight"]
+    if scale is None or any(t.grad_fn is not None for t in (*step.reads[1:], *scaling.reads[1:])):
+        return None  # what is computed may depend on the input
+    return {**given, "weight": weight.detach() * scale.detach().view(-1, 1, 1, 1), "bias": None}
 
 
 def _cut(step: Any, incoming: Incoming) -> Derivative:

@@ -7,6 +7,7 @@ differentiation of that one call. A product costs a third of differentiating the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
-from gradscope.measure._tangent_rules import RULES, needs_no_inputs
+from gradscope.measure._tangent_rules import RULES, needs_no_inputs, scaled_convolution
 from gradscope.pytree import map_tensors, tensors_in
 
 Tangents = dict[int, Tensor]  # id of a tensor of the run -> its tangent
@@ -32,6 +33,7 @@ class Step:
         writes: the floating-point tensors that it returned.
         changed: positions in `reads` of what it overwrote.
         derivative: what a rule prepared on first use.
+        merged: this step and the one after it in one, as soon as a replay had use for it.
     """
 
     function: Callable[..., Any]
@@ -41,6 +43,7 @@ class Step:
     writes: tuple[Tensor, ...]
     changed: tuple[int, ...]
     derivative: Callable[[list[Tensor | None]], Tensor] | None = field(default=None)
+    merged: Step | None = field(default=None)
 
     def push(self, tangents: Tangents) -> None:
         """Give every tensor that the call wrote its tangent."""
@@ -124,9 +127,16 @@ def _may_overwrite(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
 
 
 class Replay:
-    """The steps between two places of a run, ready to carry tangents; each is dropped after its last use."""
+    """The steps between two places of a run, ready to carry tangents; each is dropped after its last use.
 
-    def __init__(self, steps: Sequence[Step], end: Tensor) -> None:
+    Args:
+        steps: of the run.
+        end: the tensor whose tangent is wanted.
+        is_watched: whether the tangents of all tensors in between are wanted, too.
+    """
+
+    def __init__(self, steps: Sequence[Step], end: Tensor, *, is_watched: bool = False) -> None:
+        steps = steps if is_watched else merged(steps, end)
         self._steps = steps
         self._end = end
         last = {id(t): i for i, step in enumerate(steps) for t in (*step.reads, *step.writes)}
@@ -151,3 +161,31 @@ class Replay:
                     tangents.pop(tensor, None)
         found = tangents.get(id(self._end))
         return torch.zeros_like(self._end) if found is None else found
+
+
+def merged(steps: Sequence[Step], end: Tensor) -> list[Step]:
+    """The steps, with every convolution and the stored statistics that alone scale its output as one convolution."""
+    uses = Counter(id(t) for step in steps for t in step.reads)
+    uses[id(end)] += 1
+    found: list[Step] = []
+    for step in steps:
+        before = found[-1] if found else None
+        one = None
+        if before is not None and uses[id(step.reads[0])] == 1:
+            one = _in_one(before, step)
+        if one is None:
+            found.append(step)
+        else:
+            found[-1] = one
+    return found
+
+
+def _in_one(before: Step, step: Step) -> Step | None:
+    """Both steps as one, kept for other replays; None where they do not follow from each other in this way."""
+    if len(before.writes) != 1 or before.writes[0] is not step.reads[0]:
+        return None
+    if before.merged is None:
+        kwargs = scaled_convolution(before, step)
+        if kwargs is not None:
+            before.merged = Step(before.function, (), kwargs, before.reads, step.writes, ())
+    return before.merged

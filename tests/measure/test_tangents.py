@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gradscope.measure._tangents import Recording, Replay
+from gradscope.measure._tangents import Recording, Replay, merged
 from tests.subjects import random
 
 WEIGHT, VECTOR = random(6, 6, seed=3).double(), random(6, seed=4).double()
@@ -118,3 +118,55 @@ def test_a_convolution_in_single_precision_keeps_its_stride_and_groups(stride: i
 
     expected = F.conv2d(v, weight, None, stride, (1, 0), 2, groups)
     torch.testing.assert_close(replayed, expected, rtol=1e-5, atol=1e-5)
+
+
+class Scaled(nn.Module):
+    """Convolutions whose output stored statistics scale: once alone, once beside another reader, once at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 4, 3, stride=2, bias=True), nn.Conv2d(4, 4, 3, padding="same", groups=2)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4, affine=affine) for affine in (True, False, True))
+        for i, norm in enumerate(self.norms):
+            assert isinstance(norm, nn.BatchNorm2d)
+            norm.running_mean, norm.running_var = random(4, seed=i), 0.5 + random(4, seed=i + 5).square()
+            if norm.affine:
+                norm.weight, norm.bias = nn.Parameter(random(4, seed=i + 9)), nn.Parameter(random(4, seed=i + 13))
+
+    def forward(self, x: Tensor, *, ends_early: bool = False) -> Tensor:
+        h = self.norms[0](self.first(x)).relu_()
+        other = self.second(h)
+        h = other + self.norms[1](other)
+        last = self.second(h)
+        scaled = self.norms[2](last)
+        return last if ends_early else scaled
+
+
+@pytest.mark.parametrize("ends_early", [False, True])
+def test_stored_statistics_are_merged_into_the_convolution_that_they_alone_scale(ends_early: bool) -> None:
+    model, x, v = Scaled().eval(), random(2, 2, 9, 8), random(2, 2, 9, 8, seed=9)
+    leaf = x.clone().requires_grad_()
+    with Recording() as recording:
+        output = model(leaf, ends_early=ends_early)
+    count = sum(step.function is F.batch_norm for step in merged(recording.steps, output))
+    watched = Replay(recording.steps, output, is_watched=True)({id(leaf): v})
+    expected = torch.func.jvp(lambda z: model(z, ends_early=ends_early), (x,), (v,))[1]
+
+    assert count == (2 if ends_early else 1)
+    torch.testing.assert_close(Replay(recording.steps, output)({id(leaf): v}), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(watched, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_convolution_with_computed_weights_is_not_merged() -> None:
+    x, v = random(1, 2, 5, 5), random(1, 2, 5, 5, seed=9)
+    kernel, mean, variance = random(2, 2, 1, 1, seed=3), random(2, seed=4), 1 + random(2, seed=5).square()
+
+    def function(z: Tensor) -> Tensor:
+        return F.batch_norm(F.conv2d(z, kernel * z.mean()), mean, variance)
+
+    leaf = x.clone().requires_grad_()
+    with Recording() as recording:
+        output = function(leaf)
+
+    expected = torch.func.jvp(function, (x,), (v,))[1]
+    torch.testing.assert_close(Replay(recording.steps, output)({id(leaf): v}), expected, rtol=1e-4, atol=1e-5)
