@@ -8,40 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 from scipy.stats import t as student
 
 from gradscope.schema import Density, Estimate
 from gradscope.spectra._bidiagonal import Bidiagonal
+from gradscope.spectra._points import ROUNDING, Points, joined, quadrature
 
 FLOOR = 1e-2  # share of the largest singular value: below, a few dozen points of σ² tell a value from 0 no more
 _BINS = 20  # between the floor and the largest value: a tenth of a decade each
 _QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _LEVEL = 0.99
 _EARLIER = (1 / 2, 2 / 3, 5 / 6)  # shares of the steps that a quadrature is compared after
-_ROUNDING = 1e-6  # share of the largest singular value that float32 vectors blur one by
 _METHOD = "lanczos quadrature"
-
-
-@dataclass(frozen=True, slots=True)
-class Points:
-    """What one random start vector, or a dense decomposition, tells of singular values.
-
-    Attributes:
-        values: singular values, or the points of a quadrature for them.
-        weights: their shares, which sum to 1.
-        lows: where the values that a point stands for begin; `highs`: where they end.
-    """
-
-    values: np.ndarray
-    weights: np.ndarray
-    lows: np.ndarray
-    highs: np.ndarray
-
-    def share_below(self, values: np.ndarray) -> np.ndarray:
-        """Share of the singular values that do not exceed each of `values`."""
-        inside = (values[:, None] - self.lows) / (self.highs - self.lows)
-        return np.clip(inside, 0, 1) @ self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +62,12 @@ class LogDensity:
         On a jump of the density, each probe may be on another side of it.
         """
         found = self._over(lambda points: self._quantile(points, share))
-        value = self._quantile(_joined(self.probes), share)
+        value = self._quantile(joined(self.probes), share)
         return replace(found, value=value, low=min(found.low, value), high=max(found.high, value))
 
     def record(self) -> Density:
         """What is reported of it."""
-        top = self.floor / FLOOR * (1 + 2 * _ROUNDING)
+        top = self.floor / FLOOR * (1 + 2 * ROUNDING)
         edges = np.geomspace(self.floor, top, _BINS + 1)
         bounds = np.array([-math.inf, *edges[1:-1], math.inf])
 
@@ -144,7 +122,7 @@ def log_density(probes: Sequence[Sequence[Bidiagonal]]) -> LogDensity | None:
             return None
 
     def after(share: float) -> tuple[Points, ...]:
-        return tuple(_joined([_quadrature(run, _steps(run, share)) for run in runs]) for runs in probes)
+        return tuple(joined([quadrature(run, _steps(run, share)) for run in runs]) for runs in probes)
 
     return LogDensity(after(1), tuple(map(after, _EARLIER)))
 
@@ -153,38 +131,13 @@ def dense_density(values: np.ndarray) -> LogDensity | None:
     """The density of known singular values; None where all are zero or one is not finite."""
     if not np.isfinite(values).all() or not values.any():
         return None
-    blur = _ROUNDING * values.max()
+    blur = ROUNDING * values.max()
     return LogDensity((Points(values, np.full(len(values), 1 / len(values)), values - blur, values + blur),))
 
 
 def _steps(run: Bidiagonal, share: float) -> int:
     """A share of the steps; all of a run that could go no further, whose points are singular values."""
     return len(run) if run.is_exhausted else max(1, int(share * len(run)))
-
-
-def _quadrature(run: Bidiagonal, steps: int) -> Points:
-    """Singular values of the leading part of a bidiagonal matrix and the weights of the start vector in them.
-
-    Within a Ritz value's residual there is a singular value for certain. What a point stands for is taken to lie
-    evenly in there, but no further than half way to the next point: a value that has converged stays a point, and
-    the continuous part of a density has no gaps.
-    """
-    alphas, betas = np.asarray(run.alphas[:steps]), np.asarray(run.betas[:steps])
-    diagonal = alphas**2
-    diagonal[1:] += betas[:-1] ** 2
-    squares, vectors = eigh_tridiagonal(diagonal, alphas[:-1] * betas[:-1])
-    squares = np.clip(squares, 0, None)
-    values, reach = np.sqrt(squares), alphas[-1] * betas[-1] * np.abs(vectors[-1])
-    between, blur = (values[1:] + values[:-1]) / 2, _ROUNDING * values[-1]
-    lows = np.maximum(np.sqrt(np.clip(squares - reach, 0, None)), np.concatenate(([0.0], between)))
-    highs = np.minimum(np.sqrt(squares + reach), np.concatenate((between, values[-1:])))
-    return Points(values, vectors[0] ** 2, np.minimum(lows, values - blur), np.maximum(highs, values + blur))
-
-
-def _joined(parts: Sequence[Points]) -> Points:
-    """Equal shares of several sets of points."""
-    columns = zip(*((p.values, p.weights / len(parts), p.lows, p.highs) for p in parts), strict=True)
-    return Points(*(np.concatenate(column) for column in columns))
 
 
 def _exponential(logarithm: Estimate) -> Estimate:
