@@ -50,9 +50,17 @@ def analyse(call: LayerCall, sweep: Sweep, select: Callable[[Any], Any] = lambda
     try:
         operator, point = linearized(call, inputs, sweep, select)
     except NotAnalysedError as error:
-        return gap(f"No derivative of {call.op} was found: {error}.")
+        return gap(f"No derivative of {call.op} was found: {error}.") if _depends(call, inputs, sweep) else SOURCE
     found = operator_spectrum(operator, point, sweep)
     return found if is_repeated(call, replay(call, inputs)(*map(widened, inputs))) else drawn_anew(found)
+
+
+def _depends(call: LayerCall, inputs: Sequence[Tensor], sweep: Sweep) -> bool:
+    """Whether other values of its inputs give another output; some layers only want to know a shape or a dtype."""
+    function, point = replay(call, inputs), [widened(t) for t in inputs]
+    noise = [torch.randn(t.shape, generator=sweep.generator, dtype=t.dtype).to(t.device) for t in point]
+    before, after = function(*point), function(*(t + more for t, more in zip(point, noise, strict=True)))
+    return not all(torch.equal(a, b) for a, b in zip(tensors(before), tensors(after), strict=True))
 
 
 def linearized(

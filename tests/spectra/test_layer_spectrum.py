@@ -116,6 +116,19 @@ def test_weight_that_is_not_finite_has_no_number(layer):
     assert layer_spectrum(call_of(layer, x), sweep_of(1e-2)).spectral_norm.status == "nonfinite"
 
 
+class Angles(nn.Module):
+    """Looks at the shape of what it is given, as a rotary embedding does."""
+
+    @torch.no_grad()
+    def forward(self, x):
+        return torch.outer(torch.arange(x.shape[0], dtype=x.dtype), torch.ones(3)).cos()
+
+
+def test_a_layer_that_looks_only_at_a_shape_is_a_source():
+    result = layer_spectrum(call_of(Angles(), normal(5, 2)), sweep_of(1e-2))
+    assert result.gap is None and result.spectral_norm is None
+
+
 class Broken(nn.Module):
     """Runs once, then raises."""
 
