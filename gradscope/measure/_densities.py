@@ -17,7 +17,7 @@ from gradscope.config import Config
 from gradscope.measure._capture import Capture
 from gradscope.measure._jacobian_operator import DisagreementError, JacobianOperator
 from gradscope.measure._jacobians import recorded
-from gradscope.measure._operators import roots
+from gradscope.measure._operators import ends
 from gradscope.measure._trace import Trace
 from gradscope.pytree import map_tensors
 from gradscope.schema import Density, GradscopeError, LayerCall, LayerGraph, Run, Subject
@@ -120,32 +120,21 @@ def _network(subject: Subject, capture: Capture, config: Config, batch: int) -> 
 
 
 def _from_roots(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed: int) -> Density:
-    sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
-    if not sources or not ends or ends[0] in sources:
+    found = ends(graph, run)
+    if found is None:
         return Density.unknown("no differentiable path from an input to the output")
-    likes = [trace.outputs[i][0].detach() for i in sources]
-    target = trace.outputs[ends[0]][0].detach()
-    is_wide = target.numel() < sum(z.numel() for z in likes)
-    edges, failures = [run.edges[i] for i in sources], []
-    for replay in (trace.replay(sources, ends[0]), None):
-        operator = JacobianOperator(run.edges[ends[0]], edges, target, likes, replay)
-        sides = (operator.rmatvec, operator.matvec) if is_wide else (operator.matvec, operator.rmatvec)
-        generator = torch.Generator().manual_seed(seed)
+    whole, failures = JacobianOperator.between(run, trace, *found), []
+    for replay in (trace.replay(*found), None):
+        operator = replace(whole, replay=replay)
         try:
-            found = operator_density(
-                *sides,  # pyright: ignore[reportArgumentType]
-                partial(_start, target if is_wide else likes, generator),
+            density = operator_density(
+                *operator.sides,
+                partial(operator.start, torch.Generator().manual_seed(seed)),
                 probes=config.density_probes,
                 steps=config.density_steps,
             )
         except (RuntimeError, NotImplementedError, DisagreementError) as error:  # a call has no such derivative
             failures.append(str(error).splitlines()[0])
             continue
-        return reported(found)
+        return reported(density)
     return Density.unknown("no Jacobian product: " + "; ".join(failures))
-
-
-def _start(like: Tensor | Sequence[Tensor], generator: torch.Generator) -> Tensor | tuple[Tensor, ...]:
-    if isinstance(like, Tensor):
-        return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
-    return tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in like)

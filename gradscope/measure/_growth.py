@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chi2
 
 from gradscope.config import Config
-from gradscope.measure._operators import effort, roots
+from gradscope.measure._operators import effort, ends
 from gradscope.measure._tangents import Replay, Tangents
 from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate, LayerGraph, Run
@@ -24,12 +24,13 @@ def prefix_gains(graph: LayerGraph, run: Run, trace: Trace, config: Config, seed
     which is right for a Jacobian of rank one and wide for all others. A layer that is called several times has its
     last call's; layers behind a call that cannot be replayed are unknown, and say why.
     """
-    sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
-    if not sources or not ends or ends[0] in sources:
+    found = ends(graph, run)
+    if found is None:
         return {}
+    sources, last = found
     starts = [trace.outputs[i] for i in sources]
     columns = sum(tensor.numel() for tensor, _ in starts)
-    first, (end, stop) = min(position for _, position in starts), trace.outputs[ends[0]]
+    first, (end, stop) = min(position for _, position in starts), trace.outputs[last]
     carry = Replay(trace.steps[first:stop], end, is_watched=True)
     places: dict[int, list[tuple[str, int]]] = {}
     for node in graph.nodes:

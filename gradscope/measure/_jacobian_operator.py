@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradscope.measure._trace import Trace
+from gradscope.schema import Run
+
 _AGREEMENT = 1e-3  # relative: two derivatives in float32 further apart are not of one function
 
 
@@ -32,11 +35,40 @@ class JacobianOperator:
     input_likes: Sequence[Tensor]
     replay: Callable[[tuple[Tensor, ...]], Tensor] | None
     samples: int | None = None  # of the first dimension of all tensors, where the Jacobian is one operator for each
-    _first: tuple[tuple[Tensor, ...], Tensor] | None = None  # v and J v
-    _pulled: tuple[Tensor, tuple[Tensor, ...]] | None = None  # u and J^T u
+    _last: tuple[tuple[Tensor, ...], Tensor] | None = (
+        None  # v and J v: of a run, the u after it is not orthogonal to J v
+    )
+    _pulled: tuple[Tensor, tuple[Tensor, ...]] | None = None  # u and J^T u, before any J v is known
     _tape: tuple[tuple[Tensor, ...], Tensor] | None = None  # a replay that can be differentiated
     _unchecked: int = 2  # kinds of J^T u that are not yet held against J v
     _tangent: tuple[Tensor, list[Tensor | None]] | None = None
+
+    @classmethod
+    def between(cls, run: Run, trace: Trace, sources: Sequence[int], end: int) -> JacobianOperator:
+        """From the outputs of some layers to that of a later one; without a replay."""
+        likes = [trace.outputs[i][0].detach() for i in sources]
+        target = trace.outputs[end][0].detach()
+        return cls(run.edges[end], [run.edges[i] for i in sources], target, likes, None)
+
+    @property
+    def columns(self) -> int:
+        """Entries of the inputs."""
+        return sum(z.numel() for z in self.input_likes)
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.output_like.numel() < self.columns
+
+    @property
+    def sides(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """J and J^T in the order of a run that starts on the side with fewer entries."""
+        return (self.rmatvec, self.matvec) if self._is_wide else (self.matvec, self.rmatvec)
+
+    def start(self, generator: torch.Generator) -> Tensor | tuple[Tensor, ...]:
+        """Independent normal entries on that side."""
+        likes = [self.output_like] if self._is_wide else self.input_likes
+        drawn = tuple(torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device) for z in likes)
+        return drawn[0] if self._is_wide else drawn
 
     def rmatvec(self, u: Tensor) -> tuple[Tensor, ...]:
         """J^T u, one tensor per input."""
@@ -46,15 +78,15 @@ class JacobianOperator:
         pulled = tuple(
             torch.zeros_like(z) if g is None else g.detach() for g, z in zip(found, self.input_likes, strict=True)
         )
-        if self._first is None:
+        if self._last is None:
             self._pulled = u, pulled
         elif self._unchecked > (0 if is_replayed else 1):
             self._check(u, pulled)
         return pulled
 
     def _check(self, u: Tensor, pulled: tuple[Tensor, ...]) -> None:
-        assert self._first is not None, "J v is known"
-        v, image = self._first
+        assert self._last is not None, "J v is known"
+        v, image = self._last
         forth = self._dots((u,), (image,))
         for i, (back, there) in enumerate(zip(self._dots(pulled, v), forth, strict=True)):
             if not math.isclose(back, there, rel_tol=_AGREEMENT):
@@ -64,12 +96,15 @@ class JacobianOperator:
 
     def matvec(self, v: tuple[Tensor, ...]) -> Tensor:
         """J v."""
-        if self._first is not None:
-            return self.replay(v) if self.replay is not None else self._double_backward(v)
-        image = self._double_backward(v) if self.replay is None else self._replayed(self.replay, v)
-        self._first = v, image
+        if self.replay is None:
+            image = self._double_backward(v)
+        else:
+            image = self._replayed(self.replay, v) if self._last is None else self.replay(v)
+        if self._unchecked:
+            self._last = v, image
         if self._pulled is not None:
             self._check(*self._pulled)
+            self._pulled = None
         return image
 
     def _replayed(self, replay: Callable[[tuple[Tensor, ...]], Tensor], v: tuple[Tensor, ...]) -> Tensor:

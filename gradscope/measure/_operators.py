@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import product
 
 import torch
-from torch import Tensor
 
 from gradscope.config import Config
 from gradscope.measure._jacobian_operator import DisagreementError, JacobianOperator
@@ -27,14 +26,18 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
     ]
 
 
+def ends(graph: LayerGraph, run: Run) -> tuple[list[int], int] | None:
+    """The roots and the main output; None where no differentiable path leads from one to the other."""
+    sources, last = roots(graph, run), [i for i in graph.outputs if i in run.edges]
+    return None if not sources or not last or last[0] in sources else (sources, last[0])
+
+
 def separate_samples(graph: LayerGraph, run: Run, trace: Trace, samples: int, seed: int) -> int | None:
     """`samples`, if the Jacobian of the network is seen to be one operator for each of them; one backward pass."""
-    sources, ends = roots(graph, run), [i for i in graph.outputs if i in run.edges]
-    if not sources or not ends or ends[0] in sources:
+    found = ends(graph, run)
+    if found is None:
         return None
-    likes = [trace.outputs[i][0].detach() for i in sources]
-    target = trace.outputs[ends[0]][0].detach()
-    operator = JacobianOperator(run.edges[ends[0]], [run.edges[i] for i in sources], target, likes, None)
+    operator = JacobianOperator.between(run, trace, *found)
     return samples if operator.has_samples(samples) and operator.is_separate(seed) else None
 
 
@@ -46,13 +49,12 @@ def network_spectrum(
     Args:
         samples: of the first dimension, where no sample depends on another.
     """
-    sources = roots(graph, run)
-    ends = [i for i in graph.outputs if i in run.edges]
-    if not sources or not ends or ends[0] in sources:
+    found = ends(graph, run)
+    if found is None:
         unknown = Estimate.unknown("no differentiable path from an input to the output")
         return {"jacobian_spectral_norm": unknown, "jacobian_rms_gain": unknown}
     iterations, probes = effort(trace, config)
-    norm, gain, more = _spectrum(run, sources, ends[0], trace, iterations, config, seed, samples, probes)
+    norm, gain, more = _spectrum(run, *found, trace, iterations, config, seed, samples, probes)
     named = {"jacobian_spectral_norm": norm, "jacobian_rms_gain": gain}
     return named | {f"jacobian_{name}": value for name, value in more.items()}
 
@@ -99,40 +101,24 @@ def _spectrum(
     Where it is said to be one operator for each of some samples, the products are checked for each, too.
     """
     generator = torch.Generator().manual_seed(seed)
-    likes = [trace.outputs[i][0].detach() for i in sources]
-    target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
-    is_wide = target.numel() < columns
-
-    def start() -> Tensor | tuple[Tensor, ...]:
-        drawn = tuple(
-            torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device)
-            for z in ([target] if is_wide else likes)
-        )
-        return drawn[0] if is_wide else drawn
-
-    starts = [start() for _ in range(probes)]
-    whole = JacobianOperator(run.edges[end], [run.edges[i] for i in sources], target, likes, None)
+    whole = JacobianOperator.between(run, trace, sources, end)
+    starts = [whole.start(generator) for _ in range(probes)]
     ways = (samples, None) if samples is not None and whole.has_samples(samples) else (None,)
     failures = []
     for replay, way in product((trace.replay(sources, end), None), ways):
         operator = replace(whole, replay=replay, samples=way)
-        sides = (operator.rmatvec, operator.matvec) if is_wide else (operator.matvec, operator.rmatvec)
         try:
             found = operator_spectrum(
-                *sides,  # pyright: ignore[reportArgumentType]
+                *operator.sides,
                 starts[0],
-                columns=columns,
+                columns=operator.columns,
                 probes=starts[1:],
                 tolerance=config.spectral_tolerance,
                 probability=1 - config.confidence,
                 iterations=iterations,
                 samples=operator.samples,
             )
-        except (
-            RuntimeError,
-            NotImplementedError,
-            DisagreementError,
-        ) as error:  # a call has no such derivative
+        except (RuntimeError, NotImplementedError, DisagreementError) as error:  # a call has no such derivative
             failures.append(str(error).splitlines()[0])
             continue
         assert found.spectral_norm is not None and found.rms_gain is not None, "an operator is never a source"

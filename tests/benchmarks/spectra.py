@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gradscope import capture
 from gradscope.borrow import borrowed
 from gradscope.measure._jacobian_operator import JacobianOperator
 from gradscope.measure._jacobians import recorded
-from gradscope.measure._operators import roots, separate_samples
+from gradscope.measure._operators import ends, separate_samples
 from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate, LayerCall
 from gradscope.spectra import Sweep, layer_spectrum, operator_spectrum
@@ -153,23 +154,17 @@ def network_norm(examined: Any, seed: int, tolerance: float = 1e-2, **options: A
     with borrowed(examined.model, training=False, seed=0):
         try:
             graph, run = recorded(examined, capture.graph, trace)
-            sources, end = roots(graph, run), next(i for i in graph.outputs if i in run.edges)
-            likes = [trace.outputs[i][0].detach() for i in sources]
-            target, columns = trace.outputs[end][0].detach(), sum(z.numel() for z in likes)
-            operator = JacobianOperator(
-                run.edges[end],
-                [run.edges[i] for i in sources],
-                target,
-                likes,
-                trace.replay(sources, end),
-                separate_samples(graph, run, trace, len(target), seed),
+            found = ends(graph, run)
+            assert found is not None, "the output depends on the input"
+            operator = replace(
+                JacobianOperator.between(run, trace, *found),
+                replay=trace.replay(*found),
+                samples=separate_samples(graph, run, trace, len(examined.args[0]), seed),
             )
-            start = torch.randn(target.shape, generator=torch.Generator().manual_seed(seed))
-            found = operator_spectrum(
-                operator.rmatvec,
-                operator.matvec,
-                start,
-                columns=columns,
+            spectrum = operator_spectrum(
+                *operator.sides,
+                operator.start(torch.Generator().manual_seed(seed)),
+                columns=operator.columns,
                 samples=operator.samples,
                 tolerance=tolerance,
                 probability=FAILURE,
@@ -177,8 +172,8 @@ def network_norm(examined: Any, seed: int, tolerance: float = 1e-2, **options: A
             )
         finally:
             trace.release()
-    assert found.spectral_norm is not None
-    return found.spectral_norm
+    assert spectrum.spectral_norm is not None
+    return spectrum.spectral_norm
 
 
 def memory_row() -> str:

@@ -1,5 +1,9 @@
 """Jacobians of whole networks, where samples meet and where they do not."""
 
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,10 +11,12 @@ from torch import Tensor, nn
 from gradscope import capture
 from gradscope.borrow import borrowed
 from gradscope.config import Config
+from gradscope.measure._jacobian_operator import DisagreementError, JacobianOperator
 from gradscope.measure._jacobians import recorded
-from gradscope.measure._operators import network_spectrum, separate_samples
+from gradscope.measure._operators import ends, network_spectrum, separate_samples
 from gradscope.measure._trace import Trace
 from gradscope.schema import Estimate
+from gradscope.spectra import operator_norm
 from tests.reference import dense_jacobian
 from tests.subjects import random, subject
 
@@ -20,6 +26,27 @@ class Shifted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 0.5 * torch.cat((torch.zeros_like(x[:1]), x[:-1]))
+
+
+class Half(torch.autograd.Function):
+    """The identity with half its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        return grad_outputs[0] / 2
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return tangents[0].clone()
+
+
+class Halved(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return Half.apply(x)  # type: ignore[return-value]
 
 
 def norm_of(model: nn.Module, x: Tensor, samples: int | None, *, training: bool) -> tuple[int | None, Estimate]:
@@ -90,3 +117,32 @@ def test_a_model_that_asks_for_its_memory_is_run_as_it_is_given(read: str) -> No
             trace.release()
     truth = torch.linalg.matrix_norm(dense_jacobian(model.double(), x), 2).item()
     assert norm.value == pytest.approx(truth, rel=1e-4)
+
+
+@pytest.mark.parametrize("outputs", [6, 8, 40])
+def test_replay_and_run_are_held_against_each_other_where_they_can_be_told_apart(outputs: int) -> None:
+    model, x = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, outputs)), random(3, 8)
+    trace = Trace()
+    with borrowed(model, training=False, seed=0):
+        graph, run = recorded(subject(model, x, training=False), capture.graph, trace)
+    found = ends(graph, run)
+    assert found is not None
+    truth = torch.linalg.matrix_norm(dense_jacobian(deepcopy(model).double(), x), 2).item()
+    for seed in range(20):
+        operator = replace(JacobianOperator.between(run, trace, *found), replay=trace.replay(*found))
+        start = operator.start(torch.Generator().manual_seed(seed))
+        norm = operator_norm(*operator.sides, start, tolerance=1e-3, probability=1e-2)
+        assert norm.value == pytest.approx(truth, rel=1e-3)
+        assert operator._unchecked == 0
+
+
+def test_a_wrong_adjoint_of_the_replay_is_noticed() -> None:
+    model, x = nn.Sequential(nn.Linear(8, 8), Halved()), random(3, 8)
+    trace = Trace()
+    with borrowed(model, training=False, seed=0):
+        graph, run = recorded(subject(model, x, training=False), capture.graph, trace)
+    found = ends(graph, run)
+    assert found is not None
+    operator = replace(JacobianOperator.between(run, trace, *found), replay=trace.replay(*found))
+    with pytest.raises(DisagreementError):
+        operator_norm(*operator.sides, operator.start(torch.Generator()), tolerance=1e-3, probability=1e-2)
