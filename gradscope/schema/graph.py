@@ -56,7 +56,8 @@ class LayerCall:
 
     `args` and `kwargs` are as they were before the call, also for in-place layers; no tensor in them may
     be modified. Calling `function(*args, **kwargs)` again computes the same output. `constants` are the tensors
-    among the arguments that do not depend on the model's inputs; None where that is not known.
+    among the arguments that carry no signal: they do not depend on the model's inputs, or gradients flow through the
+    call but not through them; None where that is not known.
     """
 
     op: str
