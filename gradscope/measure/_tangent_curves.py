@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gradscope.measure._masks import drawing_from
+
 Incoming = list[Any]  # a tangent, or None, for each tensor that was read
 Derivative = Callable[[Incoming], Any]
 Rule = Callable[[Any, Incoming], Derivative | None]
@@ -29,7 +31,8 @@ def attention(step: Any, incoming: Incoming) -> Derivative | None:
         return None
     query, key, value = step.args[:3]
     options = {**dict(zip(("attn_mask", "dropout_p", "is_causal"), step.args[3:], strict=False)), **step.kwargs}
-    if options.get("dropout_p") or options.get("enable_gqa") or len(incoming) > 4:
+    dropout = options.get("dropout_p")
+    if options.get("enable_gqa") or len(incoming) > 4 or (dropout and step.state is None):
         return None
     scale = options.get("scale") or query.shape[-1] ** -0.5
     scores = query @ key.mT * scale
@@ -39,16 +42,22 @@ def attention(step: Any, incoming: Incoming) -> Derivative | None:
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
     weights = scores.softmax(-1).nan_to_num(0.0)  # (..., T, S); rows that are masked out attend to nothing
+    kept = None
+    if dropout:
+        with drawing_from(step.state, query.device):
+            kept = F.dropout(torch.ones_like(weights), dropout)
+    mixing = weights if kept is None else weights * kept
 
     def derivative(tangents: Incoming) -> Tensor:
         dq, dk, dv = tangents[:3]
         change = None
         for part in (None if dq is None else dq @ key.mT, None if dk is None else query @ dk.mT):
             change = part if change is None else change if part is None else change + part
-        result = None if dv is None else weights @ dv
+        result = None if dv is None else mixing @ dv
         if change is not None:
             change = change * weights * scale
             change = change - weights * change.sum(-1, keepdim=True)
+            change = change if kept is None else change * kept
             result = change @ value if result is None else result + change @ value
         assert result is not None, "some tangent arrives"
         return result
@@ -140,9 +149,10 @@ def normalized(step: Any, incoming: Incoming) -> Derivative | None:
 
 
 def dropped(step: Any, incoming: Incoming) -> Derivative | None:
-    """Dropout with the mask that the run drew, told from what became of its input."""
-    if step.changed:
+    """Dropout with the mask that the run drew."""
+    if step.state is None or not step.args:
         return None
-    before, after = step.reads[0].detach(), step.writes[0].detach()
-    scale = torch.where(before == 0, torch.zeros_like(after), after / before)
+    x, *rest = step.args
+    with drawing_from(step.state, x.device):
+        scale = step.function(torch.ones_like(x), *rest, **step.kwargs)
     return lambda tangents: tangents[0] * scale

@@ -164,7 +164,7 @@ RULES: dict[str, Rule] = {
     "scaled_dot_product_attention": attention,
     **dict.fromkeys(("relu", "relu_"), rectified),
     **dict.fromkeys(("batch_norm", "layer_norm"), normalized),
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), dropped),
+    **dict.fromkeys(("dropout", "dropout_", "dropout1d", "dropout2d", "dropout3d"), dropped),
 }
 
 

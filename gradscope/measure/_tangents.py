@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
+from gradscope.measure._masks import generator_state
 from gradscope.measure._tangent_rules import RULES, needs_no_inputs, scaled_convolution
 from gradscope.pytree import map_tensors, tensors_in
 
@@ -32,6 +34,7 @@ class Step:
         reads: the floating-point tensors among them, as objects.
         writes: the floating-point tensors that it returned.
         changed: positions in `reads` of what it overwrote.
+        state: of the random generator before a call that may drop entries.
         derivative: what a rule prepared on first use.
         merged: this step and the one after it in one, as soon as a replay had use for it.
     """
@@ -42,6 +45,7 @@ class Step:
     reads: tuple[Tensor, ...]
     writes: tuple[Tensor, ...]
     changed: tuple[int, ...]
+    state: Tensor | None = None
     derivative: Callable[[list[Tensor | None]], Tensor] | None = field(default=None)
     merged: Step | None = field(default=None)
 
@@ -75,7 +79,7 @@ class Step:
         args, kwargs, reads, writes = map_tensors(
             (self.args, dict(self.kwargs), self.reads, self.writes), Tensor.detach
         )
-        return Step(self.function, args, kwargs, reads, writes, self.changed)
+        return Step(self.function, args, kwargs, reads, writes, self.changed, self.state)
 
     def _forward_mode(self, incoming: list[Tensor | None]) -> list[Tensor | None]:
         if self.kwargs.get("dropout_p") or "dropout" in self.function.__name__:
@@ -112,11 +116,12 @@ class Recording(TorchFunctionMode):
         is_written = reads and not needs_no_inputs(func.__name__) and _may_overwrite(func, args, kwargs)
         keep = (lambda t: t.detach().clone()) if is_written else (lambda t: t)
         before = map_tensors((args, kwargs), keep)  # lists too: the caller may go on filling its own
+        state = generator_state(reads[0].device) if reads and _may_drop(func) else None
         output = func(*args, **kwargs)
         writes = [t for t in tensors_in(output) if t.is_floating_point()]
         changed = [i for i, (t, v) in enumerate(zip(reads, versions, strict=True)) if t._version != v]
         if reads and (writes or changed):
-            self.steps.append(Step(func, before[0], before[1], tuple(reads), tuple(writes), tuple(changed)))
+            self.steps.append(Step(func, before[0], before[1], tuple(reads), tuple(writes), tuple(changed), state))
         return output
 
 
@@ -124,6 +129,10 @@ def _may_overwrite(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     name = function.__name__
     is_in_place = name.endswith("_") and (not name.endswith("__") or name.startswith("__i") or name == "__setitem__")
     return is_in_place or bool(kwargs.get("inplace")) or any(a is True for a in args)
+
+
+def _may_drop(function: Callable[..., Any]) -> bool:
+    return "dropout" in function.__name__ or function is F.scaled_dot_product_attention
 
 
 class Replay:

@@ -79,14 +79,39 @@ def test_replay_equals_forward_mode(name: str) -> None:
     assert torch.equal(replayed, again)
 
 
-def test_dropout_keeps_the_mask_of_the_run() -> None:
+@pytest.mark.parametrize("in_place", [False, True])
+def test_dropout_keeps_the_mask_of_the_run(in_place: bool) -> None:
     x, v = random(4, 50).double(), random(4, 50, seed=9).double()
     leaf = x.clone().requires_grad_()
     with torch.random.fork_rng(), Recording() as recording:
-        output = F.dropout(leaf, 0.5)
+        output = F.dropout(leaf * 2, 0.5, inplace=in_place).relu_()
     (expected,) = torch.autograd.grad(output, leaf, v)  # a diagonal Jacobian
+    before = torch.get_rng_state()
 
     torch.testing.assert_close(Replay(recording.steps, output)({id(leaf): v}), expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_channels_are_dropped_as_in_the_run() -> None:
+    x, v = random(3, 5, 4, 4), random(3, 5, 4, 4, seed=9)
+    leaf = x.to(memory_format=torch.channels_last).requires_grad_()
+    with torch.random.fork_rng(), Recording() as recording:
+        output = F.dropout(F.dropout2d(leaf, 0.4), 0.2)
+    (expected,) = torch.autograd.grad(output, leaf, v)
+
+    torch.testing.assert_close(Replay(recording.steps, output)({id(leaf): v}), expected)
+
+
+def test_attention_keeps_the_mask_of_the_run() -> None:
+    x, u, v = (random(2, 3, 4, 6, seed=seed).double() for seed in (1, 2, 9))
+    leaf = x.clone().requires_grad_()
+    mask = torch.ones(4, 4, dtype=torch.bool).tril()
+    with torch.random.fork_rng(), sdpa_kernel(SDPBackend.MATH), Recording() as recording:
+        output = F.scaled_dot_product_attention(leaf, 2 * leaf, leaf - 1, mask, 0.5)
+    (pulled,) = torch.autograd.grad(output, leaf, u)
+    pushed = Replay(recording.steps, output)({id(leaf): v})
+
+    assert (u * pushed).sum().item() == pytest.approx((pulled * v).sum().item(), rel=1e-9)
 
 
 def test_what_the_input_does_not_reach_has_no_tangent() -> None:
@@ -97,10 +122,10 @@ def test_what_the_input_does_not_reach_has_no_tangent() -> None:
     assert torch.equal(Replay(recording.steps, other)({id(leaf): leaf}), torch.zeros(3))
 
 
-def test_attention_with_dropout_refuses_to_draw_a_new_mask() -> None:
-    leaf = random(1, 1, 4, 6).requires_grad_()
+def test_what_draws_numbers_without_a_rule_is_refused() -> None:
+    leaf = random(4, 6).requires_grad_()
     with torch.random.fork_rng(), Recording() as recording:
-        output = F.scaled_dot_product_attention(leaf, leaf, leaf, dropout_p=0.5)
+        output = F.alpha_dropout(leaf, 0.5, training=True)
 
     with pytest.raises(NotImplementedError, match="new mask"):
         Replay(recording.steps, output)({id(leaf): leaf.detach()})
