@@ -43,6 +43,13 @@ class AttentionGram:
         vectors = v.split([len(part.systems) for part in self.parts])
         return torch.cat([part.gram(vector) for part, vector in zip(self.parts, vectors, strict=True)])
 
+    def matrices(self) -> Tensor:
+        """The operators themselves, (systems, columns, columns)."""
+        weights = self.parts[0].systems.weights
+        count = sum(len(part.systems) for part in self.parts)
+        unit = torch.eye(self.columns, dtype=weights.dtype, device=weights.device)
+        return torch.stack([self.gram(row.repeat(count, 1)) for row in unit], 1)
+
     def keep(self, rows: Tensor) -> AttentionGram:
         """Only these systems, given in order."""
         parts, at = [], 0

@@ -8,7 +8,7 @@ from gradscope.spectra._attention_systems import attention_systems
 from tests.reference import call_of, dense_spectrum
 from tests.spectra.checks import assert_dense, assert_estimate, drawn, normal, sweep_of
 
-SHAPES = [(1, 1, 4, 3), (2, 2, 5, 4), (1, 3, 7, 2), (2, 6, 3), (1, 2, 8, 5)]
+SHAPES = [(1, 1, 4, 3), (2, 2, 5, 4), (1, 3, 7, 2), (2, 6, 3), (1, 2, 8, 5), (5, 2, 7, 6), (2, 13, 4)]
 
 
 def qkv(shape, scale=1.5):
@@ -45,6 +45,10 @@ def test_the_mask_matters():
 def test_grouped_queries_match_dense(heads, shared):
     q, k, v = normal(1, heads, 4, 3), normal(1, shared, 5, 3, seed=1), normal(1, shared, 5, 2, seed=2)
     assert_dense(F.scaled_dot_product_attention, q, k, v, enable_gqa=True)
+
+
+def test_heads_that_are_broadcast_are_not_grouped_heads():
+    assert_dense(F.scaled_dot_product_attention, normal(2, 2, 3, 4), *(normal(2, 1, 3, 4, seed=i) for i in (1, 2)))
 
 
 def test_one_tensor_as_query_key_and_value_is_one_input():
