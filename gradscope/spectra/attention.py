@@ -43,7 +43,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     heads = q.shape[-3] if q.ndim > 3 else 1
     groups = heads // k.shape[-3] if call.kwargs.get("enable_gqa") and q.ndim > 3 else 1
     is_plain = k.shape[:-2] == v.shape[:-2] and q.shape[:-3] == k.shape[:-3] and q.shape[0] == k.shape[0]
-    is_plain = is_plain and (q.ndim == 3 or heads == groups * k.shape[-3])
+    is_plain = is_plain and (q.ndim < 4 or heads == groups * k.shape[-3])
     if any(t is mask for t in inputs) or not is_plain or q.ndim < 3:
         return None
     if not are_finite(inputs):

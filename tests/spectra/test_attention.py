@@ -47,6 +47,10 @@ def test_grouped_queries_match_dense(heads, shared):
     assert_dense(F.scaled_dot_product_attention, q, k, v, enable_gqa=True)
 
 
+def test_attention_of_one_sequence_matches_dense():
+    assert_dense(F.scaled_dot_product_attention, *(normal(5, 3, seed=i) for i in range(3)))
+
+
 def test_heads_that_are_broadcast_are_not_grouped_heads():
     assert_dense(F.scaled_dot_product_attention, normal(2, 2, 3, 4), *(normal(2, 1, 3, 4, seed=i) for i in (1, 2)))
 
