@@ -24,6 +24,7 @@ class Bidiagonal:
     is_exhausted: bool = False
     _found: dict[tuple[int, int], float] = field(default_factory=dict)  # by number of coefficients and tail
     _grown: tuple[int, _bounds.Growth | None] = (0, None)  # with the number of coefficients
+    _heights: dict[float, float] = field(default_factory=dict)  # of that growth, by value
 
     def __len__(self) -> int:
         return len(self.alphas)
@@ -51,10 +52,15 @@ class Bidiagonal:
         if self.is_exhausted or value <= low:
             return self.is_exhausted and value >= low
         growth = self._growth()
-        return growth is None or growth(value / low - 1) >= _bounds.escape(probability, self.columns)
+        if growth is None:
+            return True
+        if value not in self._heights:
+            self._heights[value] = growth(value / low - 1)
+        return self._heights[value] >= _bounds.escape(probability, self.columns)
 
     def _growth(self) -> _bounds.Growth | None:
         if self._grown[0] != len(self):
+            self._heights.clear()
             self._grown = len(self), _bounds.growth(self.alphas, self.betas, self.low())
         return self._grown[1]
 

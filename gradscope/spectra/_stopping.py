@@ -65,10 +65,12 @@ class Settled:
         if not is_look and not goal.early <= k < goal.first:
             return False
         low, tolerance = run.low(), goal.tolerance
-        is_certain = run.is_below(low * (1 + tolerance), goal.probability)
         if goal.is_certified:
+            is_certain = run.is_below(low * (1 + tolerance), goal.probability)
             return is_certain and run.high(goal.probability) <= low * (1 + tolerance)
-        if is_certain or is_unlikely_above(low * (1 + tolerance / 2), run, goal):
+        if is_unlikely_above(low * (1 + tolerance / 2), run, goal):
+            return True
+        if run.is_below(low * (1 + tolerance), goal.probability):
             return True
         if not is_look:
             return False
@@ -88,11 +90,12 @@ def is_unlikely_above(value: float, run: Bidiagonal, goal: Goal) -> bool:
     to the upper bound, and not past `value` unless the start vector was unlucky.
     """
     low, k = run.low(), len(run)
-    if value < low:
+    far = low + (value - low) / _HIDDEN
+    if value < low or not run.is_below(far, _MISSED):  # nor is anything that is asked below
         return False
     if run.is_below(value, _SELDOM):
         return True
-    is_near = run.is_below(low + (value - low) / _HIDDEN, goal.probability)
+    is_near = run.is_below(far, goal.probability)
     if not is_near and not (goal.is_coarse and run.is_below(value, _MISSED)):
         return False
     return min(run.band_edge(k // 2), run.band_edge(k - 2)) <= low + (value - low) / _MARGIN

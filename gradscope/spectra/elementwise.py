@@ -128,9 +128,12 @@ def _diagonals(call: LayerCall, inputs: Sequence[Tensor], dtype: torch.dtype) ->
     function = replay(call, inputs, dtype=dtype)
     with torch.enable_grad():
         leaves = [widened(t, dtype).detach().expand(call.output.shape).requires_grad_() for t in inputs]
-        total = function(*leaves).sum()
+        output = function(*leaves)
+        ones = torch.ones_like(output)  # written out: kernels are slow on expanded ones
         gradients = (
-            torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else [None] * len(leaves)
+            torch.autograd.grad(output, leaves, ones, allow_unused=True)
+            if output.requires_grad
+            else [None] * len(leaves)
         )
     return [torch.zeros_like(t) if g is None else g for g, t in zip(gradients, leaves, strict=True)]
 
