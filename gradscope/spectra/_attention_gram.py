@@ -30,7 +30,7 @@ class AttentionGram:
     @classmethod
     def of(cls, systems: AttentionSystems) -> AttentionGram:
         """Ready for many products, of one system or more."""
-        inputs, outputs = sum(systems.sizes()), systems.output[0].numel()
+        inputs, outputs = sum(systems.sizes), systems.output[0].numel()
         size = len(systems)
         if systems.weights.device.type == "cpu":
             size = max(1, _CACHE // max(1, systems.weights[0].numel()))
@@ -91,7 +91,7 @@ class _Part:
         if self.mixing is None:
             return systems.matvec(systems.rmatvec(v))
         u = v.view_as(systems.output)
-        if not systems.sizes():
+        if not systems.sizes:
             return torch.bmm(self.mixing, u).flatten(1)
         return systems.matvec(systems.rmatvec(v)).view_as(u).baddbmm_(self.mixing, u).flatten(1)
 

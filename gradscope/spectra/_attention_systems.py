@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttentionSystems:
     """One operator for every batch entry and key head: from its query, key and value to its output.
 
@@ -35,6 +36,7 @@ class AttentionSystems:
     def __len__(self) -> int:
         return len(self.weights)
 
+    @cached_property
     def sizes(self) -> list[int]:
         """Entries of every part of the vector, for one system."""
         operands = {i: t[0].numel() for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)}
@@ -65,7 +67,7 @@ class AttentionSystems:
         That gradient is P∘(D∘U Vᵀ) less P times the sums of its rows, which are the products of the rows of U and O.
         """
         u = u.view_as(self.output)
-        out = u.new_empty(len(u), sum(self.sizes()))
+        out = u.new_empty(len(u), sum(self.sizes))
         dq, dk, dv = self._operands(out)
         written: set[int | None] = set()
 
@@ -100,7 +102,7 @@ class AttentionSystems:
 
     def _operands(self, vector: Tensor) -> list[Tensor | None]:
         """The parts of a vector that belong to the query, the key and the value, as views of their shapes."""
-        parts = vector.split(self.sizes(), 1)
+        parts = vector.split(self.sizes, 1)
         return [
             None if i is None else parts[i].view(t.shape)
             for i, t in zip(self.inputs, (self.query, self.key, self.value), strict=True)

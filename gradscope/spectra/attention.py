@@ -63,7 +63,7 @@ def scaled_dot_product(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
     kept = _kept(systems.weights, dropout, sweep) if dropout else None
     systems = replace(systems, inputs=tuple(_place(t, inputs) for t in operands))
     gram = AttentionGram.of(systems if kept is None else systems.with_dropout(kept))
-    columns = sum(systems.sizes())
+    columns = sum(systems.sizes)
     if is_small:
         norm, gain = _dense(gram, len(systems) * columns)
     else:

@@ -63,7 +63,7 @@ def _attention(call: LayerCall) -> float:
     found = []
     for i in range(len(heads.weights)):
         head = heads.keep(slice(i, i + 1))
-        shapes = (1, sum(head.sizes())), (1, head.query.shape[1] * head.value.shape[2])
+        shapes = (1, sum(head.sizes)), (1, head.query.shape[1] * head.value.shape[2])
         found.append(arpack(head.matvec, head.rmatvec, *map(torch.Size, shapes)))
     return max(found)
 
