@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
@@ -54,13 +55,19 @@ def continued_value(alphas: Sequence[float], betas: Sequence[float], tail: int, 
     if k < 3 or more <= 0:
         return ritz_value(alphas, betas)
     tail = max(2, min(tail, k - 2))
-    down, right = 1 / rows, 1 / columns
-    alpha = sum(alphas[i] ** 2 / (1 - i * down) for i in range(k - tail, k)) / tail
-    beta = sum(betas[i] ** 2 / (1 - (i + 1) * right) for i in range(k - 1 - tail, k - 1)) / tail
-    a, b, place = np.empty(k + more), np.empty(k + more - 1), np.arange(k, k + more)
+    down, right = _decline(rows, k + more), _decline(columns, k + more)
+    a, b = np.empty(k + more), np.empty(k + more - 1)
     a[:k], b[: k - 1] = alphas, betas[: k - 1]
-    a[k:], b[k - 1 :] = np.sqrt(alpha * (1 - down * place)), np.sqrt(beta * (1 - right * place))
+    alpha = np.square(a[k - tail : k] / down[k - tail : k]).mean()
+    beta = np.square(b[k - 1 - tail : k - 1] / right[k - tail : k]).mean()
+    a[k:], b[k - 1 :] = math.sqrt(alpha) * down[k:], math.sqrt(beta) * right[k:]
     return _largest_value(a, b, accuracy=1e-7 * (alpha + beta))
+
+
+@lru_cache(maxsize=256)
+def _decline(entries: int, count: int) -> np.ndarray:
+    """√(1 - j / entries) for the first j."""
+    return np.sqrt(1 - np.arange(count) / entries)
 
 
 Growth = Callable[[float], float]
