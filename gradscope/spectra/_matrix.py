@@ -16,7 +16,7 @@ from gradscope.spectra._sweep import Sweep
 
 _DENSE = 96  # up to this smaller side the Gram matrix's eigenvalues cost less than an iteration
 _DENSE_IN_BATCH = 32
-_NARROW = 16  # ratio of the sides from which on the singular values lie in a narrow band, found in a few steps
+_LOOKS = ((16, (8, 12)), (4, (18, 28)), (1, (20, 28)))  # from this ratio of the sides on: first looks, coarse and fine
 
 
 def real(weight: Tensor) -> Tensor:
@@ -54,8 +54,9 @@ def each_norm(matrices: Tensor, sweep: Sweep) -> list[Estimate]:
     side = min(matrices.shape[-2:])
     if side <= (_DENSE if len(matrices) == 1 else _DENSE_IN_BATCH):
         return [Estimate.exact(value) for value in _gram_norms(matrices)]
-    is_narrow = max(matrices.shape[-2:]) >= _NARROW * side
-    goal = sweep.goal(coarse=8 if is_narrow else 20, fine=12 if is_narrow else 28)
+    ratio = max(matrices.shape[-2:]) / side
+    coarse, fine = next(looks for least, looks in _LOOKS if ratio >= least)
+    goal = sweep.goal(coarse=coarse, fine=fine)
     matrices = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mT
     if len(matrices) > 1:
         start = sweep.start(len(matrices), matrices.shape[2], like=matrices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from gradscope.spectra._replay import replay, widened
 from gradscope.spectra._rows import largest, updated_value
 from gradscope.spectra._rules import argument, data, is_alone, name_of, rule
 from gradscope.spectra._spectrum import SOURCE, LayerSpectrum, are_defined, are_finite, exact, nonfinite, spectrum
-from gradscope.spectra._sweep import Sweep
+from gradscope.spectra._sweep import Sweep, tensors
 
 MODULES = (
     *("CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish"),
@@ -62,6 +62,7 @@ FUNCTIONS = (
 )
 
 _CANCELLED = 0.05  # derivatives below this are differences in which float32 has lost digits
+_PIECE = 2**18  # entries that are differentiated at a time: memory that is used again instead of fresh pages
 
 
 @rule("ReLU", "ReLU6", "relu", "relu6")
@@ -125,9 +126,25 @@ def elementwise(call: LayerCall, sweep: Sweep) -> LayerSpectrum | None:
 
 def _diagonals(call: LayerCall, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """The derivative in every input, each in the shape of the output and at least of this precision."""
-    function = replay(call, inputs, dtype=dtype)
+    leaves = [widened(t, dtype).detach().expand(call.output.shape) for t in inputs]
+    if leaves[0].numel() <= _PIECE or not _is_of_one_tensor(call):
+        return _derivatives(replay(call, inputs, dtype=dtype), leaves)
+    entries = leaves[0].reshape(-1)
+    found, function = torch.empty_like(entries), replay(call, inputs, dtype=dtype)
+    for piece, result in zip(entries.split(_PIECE), found.split(_PIECE), strict=True):
+        result.copy_(_derivatives(function, [piece])[0])
+    return [found.view(call.output.shape)]
+
+
+def _is_of_one_tensor(call: LayerCall) -> bool:
+    """Whether a function reads its input and no other tensor, so that a part of its entries is enough for a call."""
+    states = () if call.module is None else (*call.module.parameters(), *call.module.buffers())
+    return not states and sum(1 for _ in tensors((call.args, dict(call.kwargs)))) == 1
+
+
+def _derivatives(function: Callable[..., Tensor], values: Sequence[Tensor]) -> list[Tensor]:
     with torch.enable_grad():
-        leaves = [widened(t, dtype).detach().expand(call.output.shape).requires_grad_() for t in inputs]
+        leaves = [t.detach().requires_grad_() for t in values]
         output = function(*leaves)
         ones = torch.ones_like(output)  # written out: kernels are slow on expanded ones
         gradients = (

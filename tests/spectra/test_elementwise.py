@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import activations
 
-from gradscope.spectra import layer_spectrum
+from gradscope.spectra import elementwise, layer_spectrum
 from gradscope.spectra.elementwise import TRANSFORMERS
 from tests.reference import call_of, dense_spectrum
 from tests.spectra.checks import assert_dense, assert_estimate, normal, sweep_of, twin_of
@@ -131,3 +131,14 @@ def test_what_a_mask_rules_out_has_a_derivative():
         found = layer_spectrum(call_of(function, scores, *arguments), sweep_of())
         twin = dense_spectrum(lambda x, f=function, a=arguments: f(x, *a), scores)
         assert_estimate(found.spectral_norm, twin.spectral_norm)
+
+
+@pytest.mark.parametrize(
+    "function", [nn.GELU(), nn.PReLU(3), F.silu, nn.Softplus(beta=3.0), torch.square, torch.addcmul]
+)
+def test_large_tensors_are_differentiated_in_pieces(function, monkeypatch):
+    monkeypatch.setattr(elementwise, "_PIECE", 7)
+    inputs = [normal(2, 3, 5, seed=i) for i in range(3 if function is torch.addcmul else 1)]
+    assert_dense(function, *inputs)
+    if len(inputs) == 1 and not isinstance(function, nn.PReLU):
+        assert_dense(function, normal(4, 3, 2, 5).to(memory_format=torch.channels_last))
