@@ -149,7 +149,8 @@ def _backward(subject: Subject, run: Run) -> dict[str, Tensor | None]:
 
 def _gradient_gain(graph: LayerGraph, layers: tuple[LayerProfile, ...]) -> Estimate:
     """Norm of the loss gradient where data enters, over its norm at the output: what is left of the signal."""
-    ends = [layers[i] for i in graph.outputs if layers[i].gradient is not None]
+    last = [i for i in graph.ends if layers[i].gradient is not None] or graph.outputs
+    ends = [layers[i] for i in last if layers[i].gradient is not None]
     starts = [
         layer
         for layer in layers

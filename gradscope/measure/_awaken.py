@@ -27,8 +27,7 @@ def sleeping(graph: LayerGraph, model: nn.Module) -> tuple[str, ...]:
     rooted.add_edges_from((_ROOT, node) for node in graph.digraph if graph.digraph.in_degree(node) == 0)
     dominator = nx.immediate_dominators(rooted, _ROOT)
     passed = set()
-    ends = [i for i in graph.outputs if not graph.digraph.out_degree(i)] or graph.outputs  # a cache is used further on
-    for node in ends[:1]:
+    for node in graph.ends[:1]:
         while node != _ROOT and node is not None:
             passed.add(node)
             node = dominator.get(node, _ROOT)

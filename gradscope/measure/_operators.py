@@ -28,7 +28,7 @@ def roots(graph: LayerGraph, run: Run) -> list[int]:
 
 def ends(graph: LayerGraph, run: Run) -> tuple[list[int], int] | None:
     """The roots and the main output; None where no differentiable path leads from one to the other."""
-    sources, last = roots(graph, run), [i for i in graph.outputs if i in run.edges]
+    sources, last = roots(graph, run), [i for i in (*graph.ends, *graph.outputs) if i in run.edges]
     return None if not sources or not last or last[0] in sources else (sources, last[0])
 
 

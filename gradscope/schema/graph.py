@@ -118,4 +118,10 @@ class LayerGraph:
     fx: torch.fx.Graph  # one node a torch call
     constants: Mapping[str, Any]  # tensors behind those `get_attr` nodes of `fx` that are no parameters or buffers
     gaps: tuple[Gap, ...] = ()
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The outputs that no layer goes on to read, as one reads a cache; all of them where every one is read."""
+        return tuple(i for i in self.outputs if not self.digraph.out_degree(i)) or self.outputs
+
     how: str = "runtime tape"

@@ -146,3 +146,26 @@ def test_a_wrong_adjoint_of_the_replay_is_noticed() -> None:
     operator = replace(JacobianOperator.between(run, trace, *found), replay=trace.replay(*found))
     with pytest.raises(DisagreementError):
         operator_norm(*operator.sides, operator.start(torch.Generator()), tolerance=1e-3, probability=1e-2)
+
+
+class Kept(nn.Module):
+    """Returns what it reads on, as a cache is, before what it computes of it; the winners too, if they are wanted."""
+
+    def __init__(self, *, has_winners: bool) -> None:
+        super().__init__()
+        self.first, self.last, self.has_winners = nn.Linear(5, 7), nn.Linear(7, 3), has_winners
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        kept = self.first(x)
+        result = self.last(kept)
+        return (kept, result, result.argmax(-1)) if self.has_winners else (kept, result)
+
+
+@pytest.mark.parametrize("has_winners", [False, True])
+def test_the_main_output_is_the_first_that_is_not_read_on(has_winners: bool) -> None:
+    trace = Trace()
+    with borrowed(model := Kept(has_winners=has_winners), training=False, seed=0):
+        graph, run = recorded(subject(model, random(3, 5), training=False), capture.graph, trace)
+    found = ends(graph, run)
+    assert found is not None
+    assert graph.nodes[found[1]].name == "last"
