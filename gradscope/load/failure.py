@@ -102,7 +102,7 @@ def _advice(error: BaseException) -> str:
         return "Keep what belongs to a script under `if __name__ == '__main__':`."
     if isinstance(error, RecursionError):
         return "Something calls itself without end."
-    if "CUDA" in message_of(error):
+    if any(word in message_of(error) for word in ("CUDA", "NVIDIA driver")):
         return "Build and run the model on the CPU."
     return ""
 
