@@ -61,7 +61,7 @@ def _coverage(predicted: Profile) -> list[tuple[str, str]]:
         return []
     ran = predicted.network.get("blocks_run")
     part = "every layer" if ran is None else f"{ran.value:,.0f} of {ran.n:,} equal blocks, the others extrapolated"
-    rules = f"{share(1 - guessed.value)} of {guessed.n:,} operator calls followed a rule, none was run"
+    rules = f"{share(1 - guessed.value)} of {guessed.n:,} operator calls by a rule, without running them"
     return [("predicted", part), ("operators", rules)]
 
 
