@@ -29,7 +29,7 @@ from tests.benchmarks._stream import stream
 from tests.subjects import subject
 
 RESULT = Path("reports/benchmarks/spectra.md")
-REPEATS = 3
+REPEATS = 5
 FAILURE = 1e-2  # chance that any upper bound of a model fails
 SETTINGS: dict[str, dict[str, Any]] = {
     "to 1 %": {"tolerance": 1e-2},

@@ -36,7 +36,7 @@ BROKEN = {
     "exits": ("raise SystemExit(1)", "SystemExit: 1"),
     "asserts": ("assert x.shape[0] == 1, 'one at a time'", "AssertionError: one at a time"),
     "missing key": ("return {}['logits']", "KeyError: 'logits'"),
-    "asks for the GPU": ("return self.a(x.cuda())", "CUDA.*on the CPU|--input"),
+    "asks for the GPU": ("return self.a(x.cuda())", "(CUDA|NVIDIA).*on the CPU|--input"),
     "spreads a tuple": ("a, b = x\nreturn a", "too many values to unpack"),
 }
 
